@@ -1,0 +1,52 @@
+// Whether a model is whole and sound.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stkit/error.h"
+#include "stkit/finding.h"
+#include "stkit/model.h"
+#include "stkit/progress.h"
+
+namespace stkit {
+
+class JsonWriter;
+
+enum class Loader : uint8_t { Transformers, Vllm, CandleVllm, MistralRs };
+std::span<const std::string_view> loader_names();
+std::optional<Loader> parse_loader(std::string_view name);
+
+struct ValidateOptions {
+  bool deep = false;                     // read the weights: NaN, Inf, all zero, zero tail
+  std::optional<Loader> loader;          // check what this loader needs
+  std::optional<std::string> against;    // a second model that must hold the same tensors
+  std::optional<std::string> checksums;  // a file in sha256sum's format
+  OpenOptions open;
+};
+
+struct ValidateReport {
+  std::vector<Finding> findings;  // by file, then severity
+  uint64_t files = 0, tensors = 0, bytes = 0;
+  // SHA-256 over the sorted (name, dtype, shape, bytes) of all tensors: the same for any sharding.
+  std::optional<std::string> model_digest;  // when `against` asked for it
+
+  uint64_t count(Severity severity) const;
+  bool ok(bool strict) const;
+};
+
+// Findings are data: an Error means that there was nothing to look at (not found, no permission).
+Result<ValidateReport> validate(std::string_view reference, const ValidateOptions& options,
+                                const RunOptions& run);
+
+// Lines of `<sha256>  <name>` for all files of the bundle.
+Result<std::string> checksum_list(const Model& model, const RunOptions& run);
+
+void write_json(JsonWriter& json, const ValidateReport& report, bool strict);
+
+}  // namespace stkit

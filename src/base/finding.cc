@@ -1,0 +1,51 @@
+#include "stkit/finding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace stkit {
+namespace {
+
+constexpr CheckInfo kChecks[] = {
+#define STKIT_CHECK_ROW(symbol, id, slug, severity, summary, cure) \
+  {Check::symbol, id, slug, Severity::severity, summary, cure},
+#include "stkit/checks.inc"
+#undef STKIT_CHECK_ROW
+};
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+}  // namespace
+
+std::string_view name(Severity severity) {
+  constexpr std::string_view kNames[] = {"note", "warning", "error"};
+  return kNames[static_cast<size_t>(severity)];
+}
+
+std::span<const CheckInfo> checks() { return kChecks; }
+
+const CheckInfo& info(Check check) { return kChecks[static_cast<size_t>(check)]; }
+
+std::optional<Check> find_check(std::string_view id_or_slug) {
+  for (const CheckInfo& row : kChecks)
+    if (equal_ignoring_case(row.id, id_or_slug) || equal_ignoring_case(row.slug, id_or_slug))
+      return row.check;
+  return std::nullopt;
+}
+
+Error to_error(const Finding& finding, size_t more) {
+  std::string message = finding.message;
+  if (more > 0)
+    message += fmt::format(" (and {} more {}; list all with: stkit validate)", more,
+                           more == 1 ? "error" : "errors");
+  return {ErrorCode::Corrupt, std::move(message),
+          finding.hint.empty() ? std::string(info(finding.check).cure) : finding.hint,
+          finding.path};
+}
+
+}  // namespace stkit
