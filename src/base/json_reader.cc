@@ -64,7 +64,7 @@ size_t locate(simdjson::error_code code, std::string_view text) {
   return in_string ? string_start : text.size();
 }
 
-// Behind the bracket that closes the first one, kinds not told apart; npos when there is none.
+// Behind the bracket that closes the first one, kinds not told apart; the end when there is none.
 size_t end_of_container(std::string_view text) {
   size_t depth = 0;
   bool in_string = false;
@@ -79,7 +79,7 @@ size_t end_of_container(std::string_view text) {
     else if (!in_string && (c == '}' || c == ']') && --depth == 0)
       return i + 1;
   }
-  return std::string_view::npos;
+  return text.size();
 }
 
 std::optional<JsonType> type_of(char first) {
@@ -344,9 +344,9 @@ class JsonDocument {
   std::unexpected<Error> broken(simdjson::error_code code) {
     // simdjson says so of any text whose last character does not close the root.
     if (code == simdjson::INCOMPLETE_ARRAY_OR_OBJECT) {
-      const size_t end = end_of_container(text_);
-      if (end == std::string_view::npos) return broken(describe(code), text_.size());
-      return broken(describe(simdjson::TRAILING_CONTENT), text_.find_first_not_of(" \t\r\n", end));
+      const size_t rest = text_.find_first_not_of(" \t\r\n", end_of_container(text_));
+      if (rest != std::string_view::npos) return broken(describe(simdjson::TRAILING_CONTENT), rest);
+      return broken(describe(code), text_.size());
     }
     return broken(describe(code), offset());
   }

@@ -71,6 +71,7 @@ TEST(JsonReader, RefusesEverythingElseAndNamesTheByte) {
       {"unclosed string", R"({"abc)", "string that does not end at byte 1"},
       {"one bracket unclosed", R"({"a":{"b}":1)", "array that does not end at byte 12"},
       {"closing bracket of another kind", R"({"a":[1}})", "at byte 7"},
+      {"root closed by another kind", R"({"a":1])", "at byte 7"},
       {"bracket too many", "[1]]", "at byte 3"},
       {"trailing comma in an array", "[1,]", "at byte 3"},
       {"trailing comma in an object", R"({"a":1,})", "at byte 7"},
