@@ -88,33 +88,43 @@ class EntryFinder {
     auto known = listings_.find(prefix);
     if (known == listings_.end()) {
       auto listing = folder_.list(trimmed(prefix));
-      if (!listing && listing.error().code != ErrorCode::NotFound)
-        return fail(std::move(listing).error());
-      known = listings_.emplace(prefix, std::move(listing).value_or({})).first;
+      if (!listing && listing.error().code == ErrorCode::NotFound)
+        listing = std::vector<FolderEntry>();
+      known = listings_.emplace(prefix, std::move(listing)).first;
     }
-    return find_entry(known->second, name);
+    if (!known->second) return fail(known->second.error());
+    return find_entry(*known->second, name);
   }
 
  private:
   const Folder& folder_;
   const Bundle& bundle_;
-  std::map<std::string, std::vector<FolderEntry>> listings_;
+  std::map<std::string, Result<std::vector<FolderEntry>>> listings_;
 };
 
 // One shard that an index names: into bundle.weights, or a finding why not.
 Result<void> add_indexed_shard(const Folder& folder, std::string_view shard, uint64_t tensors,
                                EntryFinder& entries, Bundle& bundle) {
-  const std::string what =
-      fmt::format("the index places {} {} in '{}'", format_grouped(tensors),
-                  tensors == 1 ? "tensor" : "tensors", shard);
-  if (const auto safe = check_safe_name(shard); !safe) {
+  const std::string what = fmt::format("the index places {} {} in '{}'", format_grouped(tensors),
+                                       tensors == 1 ? "tensor" : "tensors", shard);
+  if (const auto safe = check_relative_name(shard); !safe) {
     bundle.findings.push_back({.check = Check::UnsafePath,
                                .path = folder.path_of(bundle.index_name),
                                .message = fmt::format("{}: {}", what, safe.error().message)});
     return {};
   }
   const std::string name = bundle.subfolder + std::string(shard);
-  STKIT_ASSIGN(const FolderEntry* entry, entries.find(name));
+  const Result<const FolderEntry*> found = entries.find(name);
+  if (!found) {
+    if (found.error().code == ErrorCode::AccessDenied ||
+        found.error().code == ErrorCode::ReadFailed)
+      return fail(found.error());
+    bundle.findings.push_back({.check = Check::NotAFile,
+                               .path = folder.path_of(name),
+                               .message = fmt::format("{}: {}", what, found.error().message)});
+    return {};
+  }
+  const FolderEntry* entry = *found;
   if (entry == nullptr)
     bundle.findings.push_back({.check = Check::MissingShard,
                                .path = folder.path_of(name),
@@ -141,9 +151,9 @@ void check_indexed_sets(const Folder& folder, Bundle& bundle) {
     bundle.findings.push_back(
         {.check = Check::IncompleteSet,
          .path = folder.path_of(bundle.index_name),
-         .message = fmt::format("the index names {} of the {} files of {}-*-of-{}{}",
-                                numbers.size(), format_grouped(name.count), name.stem,
-                                name.count_text, name.suffix),
+         .message =
+             fmt::format("the index names {} of the {} files of {}-*-of-{}{}", numbers.size(),
+                         format_grouped(name.count), name.stem, name.count_text, name.suffix),
          .hint = "the index is of another version; download index and shards again"});
   }
 }
@@ -164,8 +174,7 @@ Result<void> take_index(const Folder& folder, std::string name, ShardIndex index
   for (const std::string_view file : bundle.index->files) {
     const FolderEntry* entry = find_entry(bundle.weights, bundle.subfolder + std::string(file));
     bundle.weights_of_index_file.push_back(
-        entry == nullptr ? Bundle::kAbsent
-                         : static_cast<uint32_t>(entry - bundle.weights.data()));
+        entry == nullptr ? Bundle::kAbsent : static_cast<uint32_t>(entry - bundle.weights.data()));
   }
   check_indexed_sets(folder, bundle);
   return {};
@@ -195,10 +204,10 @@ const FolderEntry* choose_index(const Folder& folder, Bundle& bundle) {
   for (const FolderEntry* entry : found)
     if (by_rank(entry) == by_rank(found.front())) equals.emplace_back(base_name(entry->name));
   if (equals.size() > 1)
-    bundle.findings.push_back({.check = Check::AmbiguousModel,
-                               .path = folder.label(),
-                               .message = fmt::format("the folder holds several indexes: {}",
-                                                      list_names(equals))});
+    bundle.findings.push_back(
+        {.check = Check::AmbiguousModel,
+         .path = folder.label(),
+         .message = fmt::format("the folder holds several indexes: {}", list_names(equals))});
   return found.front();
 }
 
@@ -292,8 +301,8 @@ bool is_index_of_pytorch_files(const ShardIndex& index) {
 Finding not_a_file(const Folder& folder, const FolderEntry& entry) {
   return {.check = Check::NotAFile,
           .path = folder.path_of(entry.name),
-          .message = fmt::format("'{}' is {}", base_name(entry.name),
-                                 entry.kind == EntryKind::Folder ? "a folder" : entry.problem)};
+          .message = fmt::format("'{}' {}", base_name(entry.name),
+                                 entry.kind == EntryKind::Folder ? "is a folder" : entry.problem)};
 }
 
 Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,

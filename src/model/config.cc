@@ -12,8 +12,8 @@ constexpr std::string_view kNestedConfigs[] = {
     "language_model", "model_config", "decoder",
 };
 
-constexpr std::string_view kLayers[] = {"num_hidden_layers", "n_layer",  "n_layers",
-                                        "num_layers",        "decoder_layers"};
+constexpr std::string_view kLayers[] = {"num_hidden_layers", "n_layer", "n_layers", "num_layers",
+                                        "decoder_layers"};
 constexpr std::string_view kHiddenSize[] = {"hidden_size", "n_embd", "d_model", "n_embed", "dim"};
 constexpr std::string_view kHeads[] = {"num_attention_heads", "n_head", "n_heads", "num_heads",
                                        "decoder_attention_heads"};
@@ -21,22 +21,19 @@ constexpr std::string_view kKvHeads[] = {"num_key_value_heads", "n_head_kv", "nu
                                          "n_kv_heads", "multi_query_group_num"};
 constexpr std::string_view kVocabSize[] = {"vocab_size", "padded_vocab_size", "n_vocab"};
 constexpr std::string_view kContextLength[] = {
-    "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length",
-    "max_sequence_length", "max_target_positions"};
+    "max_position_embeddings", "n_positions",         "n_ctx", "max_seq_len", "seq_length",
+    "max_sequence_length",     "max_target_positions"};
 constexpr std::string_view kExperts[] = {"num_experts", "num_local_experts", "n_routed_experts",
                                          "moe_num_experts"};
 
 struct SummaryRow {
-  uint64_t ConfigSummary::*field;
+  uint64_t ConfigSummary::* field;
   std::span<const std::string_view> names;
 };
 constexpr SummaryRow kSummary[] = {
-    {&ConfigSummary::layers, kLayers},
-    {&ConfigSummary::hidden_size, kHiddenSize},
-    {&ConfigSummary::heads, kHeads},
-    {&ConfigSummary::kv_heads, kKvHeads},
-    {&ConfigSummary::vocab_size, kVocabSize},
-    {&ConfigSummary::context_length, kContextLength},
+    {&ConfigSummary::layers, kLayers},        {&ConfigSummary::hidden_size, kHiddenSize},
+    {&ConfigSummary::heads, kHeads},          {&ConfigSummary::kv_heads, kKvHeads},
+    {&ConfigSummary::vocab_size, kVocabSize}, {&ConfigSummary::context_length, kContextLength},
     {&ConfigSummary::experts, kExperts},
 };
 

@@ -35,9 +35,9 @@ std::string_view what_is_wrong(Check check) {
 // "3 tensors in this file that the index places elsewhere: 'a' (model-2.safetensors), 'b' ..."
 std::string describe(std::span<const Defect> defects) {
   constexpr size_t kShown = 3;
-  std::string text = fmt::format("{} {} {}: ", format_grouped(defects.size()),
-                                 defects.size() == 1 ? "tensor" : "tensors",
-                                 what_is_wrong(defects.front().check));
+  std::string text =
+      fmt::format("{} {} {}: ", format_grouped(defects.size()),
+                  defects.size() == 1 ? "tensor" : "tensors", what_is_wrong(defects.front().check));
   for (size_t i = 0; i < std::min(kShown, defects.size()); ++i) {
     text += fmt::format("{}'{}'", i == 0 ? "" : ", ", defects[i].tensor);
     if (!defects[i].other.empty()) text += fmt::format(" ({})", defects[i].other);
@@ -81,11 +81,11 @@ class IndexJoin {
     const std::span<const NameIndex::Slot> entries = entries_.slots();
     size_t entry = 0, tensor = 0;
     while (entry < entries.size() || tensor < slots_.size()) {
-      const int order = entry == entries.size()   ? 1
-                        : tensor == slots_.size() ? -1
-                                                  : NameIndex::compare(
-                                                        entries[entry], entry_name(entries[entry]),
-                                                        slots_[tensor], tensor_name(slots_[tensor]));
+      const int order = entry == entries.size() ? 1
+                        : tensor == slots_.size()
+                            ? -1
+                            : NameIndex::compare(entries[entry], entry_name(entries[entry]),
+                                                 slots_[tensor], tensor_name(slots_[tensor]));
       size_t entry_end = entry, tensor_end = tensor;
       if (order <= 0)
         while (entry_end < entries.size() &&
@@ -130,8 +130,11 @@ class IndexJoin {
     const std::string_view place = bundle_.index->files[entry.file];
     if (tensors.empty()) {
       if (weights != Bundle::kAbsent && scanned_[weights].all_entries)
-        defects.push_back({Check::MissingTensor, scanned_[weights].file, entries.back().position,
-                           entry.tensor, {}});
+        defects.push_back({Check::MissingTensor,
+                           scanned_[weights].file,
+                           entries.back().position,
+                           entry.tensor,
+                           {}});
       return;
     }
     const auto in_place = [&](const NameIndex::Slot& slot) {
@@ -143,8 +146,10 @@ class IndexJoin {
       return;
     }
     for (const NameIndex::Slot& slot : tensors) {
-      if (in_place(slot)) keep_[slot.position] = true;
-      else add(Check::UnlistedTensor, slot, place);
+      if (in_place(slot))
+        keep_[slot.position] = true;
+      else
+        add(Check::UnlistedTensor, slot, place);
     }
   }
 
@@ -176,9 +181,8 @@ void drop_tensors(const std::vector<bool>& keep, std::vector<TensorInfo>& tensor
   names.renumber(new_position);
 }
 
-void check_total_size(const Folder& folder, const Bundle& bundle,
-                      std::span<const ModelFile> files, std::span<const TensorInfo> tensors,
-                      std::vector<Finding>& findings) {
+void check_total_size(const Folder& folder, const Bundle& bundle, std::span<const ModelFile> files,
+                      std::span<const TensorInfo> tensors, std::vector<Finding>& findings) {
   if (!bundle.index->total_size) return;
   const double declared = *bundle.index->total_size;
   uint64_t bytes = 0, header_bytes = 0;
@@ -186,10 +190,10 @@ void check_total_size(const Folder& folder, const Bundle& bundle,
   for (const ModelFile& file : files)
     if (file.role == FileRole::Weights) header_bytes += file.header_bytes;
   if (declared == static_cast<double>(bytes)) return;
-  Finding finding{.check = Check::WrongTotalSize,
-                  .path = folder.path_of(bundle.index_name),
-                  .message = fmt::format("total_size is {:.0f}, the tensors take {} bytes",
-                                         declared, bytes)};
+  Finding finding{
+      .check = Check::WrongTotalSize,
+      .path = folder.path_of(bundle.index_name),
+      .message = fmt::format("total_size is {:.0f}, the tensors take {} bytes", declared, bytes)};
   if (declared == static_cast<double>(bytes + header_bytes)) {
     finding.message += fmt::format(": it counts whole files, with {} bytes of headers",
                                    format_grouped(header_bytes));
@@ -210,21 +214,19 @@ void apply_index(const Folder& folder, const Bundle& bundle, std::span<const Sca
     std::ranges::sort(join.repeated_entries);
     const std::vector<std::string> repeated(join.repeated_entries.begin(),
                                             join.repeated_entries.end());
-    findings.push_back({.check = Check::DuplicateIndexEntry,
-                        .path = folder.path_of(bundle.index_name),
-                        .tensor = repeated.front(),
-                        .message = fmt::format("{} {} more than one entry: {}",
-                                               format_grouped(repeated.size()),
-                                               repeated.size() == 1 ? "tensor has"
-                                                                    : "tensors have",
-                                               list_names(repeated))});
+    findings.push_back(
+        {.check = Check::DuplicateIndexEntry,
+         .path = folder.path_of(bundle.index_name),
+         .tensor = repeated.front(),
+         .message = fmt::format("{} {} more than one entry: {}", format_grouped(repeated.size()),
+                                repeated.size() == 1 ? "tensor has" : "tensors have",
+                                list_names(repeated))});
   }
   drop_tensors(join.keep(), tensors, names);
 
-  const bool all_read =
-      std::ranges::all_of(scanned, &ScannedFile::all_entries) &&
-      std::ranges::find(bundle.weights_of_index_file, Bundle::kAbsent) ==
-          bundle.weights_of_index_file.end();
+  const bool all_read = std::ranges::all_of(scanned, &ScannedFile::all_entries) &&
+                        std::ranges::find(bundle.weights_of_index_file, Bundle::kAbsent) ==
+                            bundle.weights_of_index_file.end();
   if (all_read) check_total_size(folder, bundle, files, tensors, findings);
 }
 
@@ -250,8 +252,7 @@ void check_without_index(const Folder& folder, const Bundle& bundle,
   if (is_one_model) {
     std::ranges::sort(defects, {}, &Defect::order);
     reason = fmt::format("tensor '{}' is in '{}' and in '{}'", defects.front().tensor,
-                         defects.front().other,
-                         base_name(files[defects.front().file].name));
+                         defects.front().other, base_name(files[defects.front().file].name));
   }
   findings.push_back(
       {.check = Check::AmbiguousModel,

@@ -83,8 +83,8 @@ std::span<const Finding> Model::findings() const { return rep_->contents.finding
 
 const TensorInfo* Model::find(std::string_view tensor) const {
   const ModelContents& contents = rep_->contents;
-  const auto position = contents.names.find(
-      tensor, [&](uint32_t i) { return contents.tensors[i].name; });
+  const auto position =
+      contents.names.find(tensor, [&](uint32_t i) { return contents.tensors[i].name; });
   return position ? &contents.tensors[*position] : nullptr;
 }
 

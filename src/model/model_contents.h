@@ -26,8 +26,8 @@ struct ModelContents {
   std::string subfolder;  // "" or "unet/", where the selected file lies
 
   FileFormat format = FileFormat::Safetensors;
-  std::vector<ModelFile> files;   // sorted by name
-  std::vector<Arena> storage;     // of the tensors' names and shapes
+  std::vector<ModelFile> files;  // sorted by name
+  std::vector<Arena> storage;    // of the tensors' names and shapes
   std::vector<TensorInfo> tensors;
   NameIndex names;  // of tensors
   std::map<std::string, std::string, std::less<>> metadata;

@@ -21,7 +21,9 @@ constexpr std::string_view kRepositoryPrefix = "models--";
 Error system_error(const fs::path& path, const std::error_code& error) {
   const bool denied = error == std::errc::permission_denied;
   return {denied ? ErrorCode::AccessDenied : ErrorCode::ReadFailed,
-          denied ? "permission denied" : error.message(), {}, path.string()};
+          denied ? "permission denied" : error.message(),
+          {},
+          path.string()};
 }
 
 // What the user may have meant, or where else such a reference would be looked up.
@@ -51,8 +53,7 @@ Error not_found(const fs::path& path) {
 }
 
 bool is_commit(std::string_view text) {
-  return text.size() == 40 &&
-         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 // models--org--name/{refs/main,snapshots/<commit>/}: the folder that holds the files.

@@ -96,9 +96,9 @@ struct WordRow {
 };
 // Words of an architecture's name that say it outright.
 constexpr WordRow kArchitectureWords[] = {
-    {"audio", "audio"}, {"wavegrad", "audio"}, {"code", "code"}, {"image", "image"},
-    {"dit", "image"},   {"vae", "image"},      {"mdlm", "text"}, {"sedd", "text"},
-    {"text", "text"},
+    {"audio", "audio"}, {"wavegrad", "audio"}, {"code", "code"},
+    {"image", "image"}, {"dit", "image"},      {"vae", "image"},
+    {"mdlm", "text"},   {"sedd", "text"},      {"text", "text"},
 };
 
 // Families whose configuration does not say it in other ways.
@@ -110,10 +110,14 @@ constexpr WordRow kModelTypes[] = {
 };
 
 constexpr WordRow kArchitectureEndings[] = {
-    {"*ForCausalLM", "text"},           {"*LMHeadModel", "text"},
-    {"*ForMaskedLM", "text"},           {"*ForSequenceClassification", "text"},
-    {"*ForTokenClassification", "text"}, {"*ForQuestionAnswering", "text"},
-    {"*ForImageClassification", "image"}, {"*ForCTC", "audio"},
+    {"*ForCausalLM", "text"},
+    {"*LMHeadModel", "text"},
+    {"*ForMaskedLM", "text"},
+    {"*ForSequenceClassification", "text"},
+    {"*ForTokenClassification", "text"},
+    {"*ForQuestionAnswering", "text"},
+    {"*ForImageClassification", "image"},
+    {"*ForCTC", "audio"},
 };
 
 std::string_view modality_by_config(const JsonValue& json, const Profile& profile) {
@@ -189,8 +193,10 @@ bool has_word(std::string_view text, std::string_view word) {
 
 std::string_view base_name_of_weights(std::string_view file_name) {
   std::string_view stem = base_name(file_name);
-  if (const auto shard = parse_shard_name(stem)) stem = shard->stem;
-  else if (stem.ends_with(kWeightsSuffix)) stem.remove_suffix(kWeightsSuffix.size());
+  if (const auto shard = parse_shard_name(stem))
+    stem = shard->stem;
+  else if (stem.ends_with(kWeightsSuffix))
+    stem.remove_suffix(kWeightsSuffix.size());
   const std::string_view without_variant = stem.substr(0, stem.find('.'));
   return glob_match(kGenericNames, without_variant) ? std::string_view() : stem;
 }

@@ -14,8 +14,8 @@ Profile make_profile(const Model& model);
 // Empty for plain weights.
 std::string find_quantization(const Model& model);
 
-// True when `word` occurs in `text` as a word of its own, in CamelCase too: "dit" in "HunyuanDiT2D",
-// but not in "ForConditionalGeneration". `word` is lower-case.
+// True when `word` occurs in `text` as a word of its own, in CamelCase too: "dit" in
+// "HunyuanDiT2D", but not in "ForConditionalGeneration". `word` is lower-case.
 bool has_word(std::string_view text, std::string_view word);
 
 // "Qwen3-8B" of "Qwen3-8B-00001-of-00003.safetensors"; empty for the names that every model's files

@@ -113,9 +113,8 @@ std::string by_tensors(const Model& model) {
     for (const TensorSign* sign = kTensorSigns; sign != best; ++sign)
       if (tensor.name.ends_with(sign->ending) && (!sign->dtype || *sign->dtype == tensor.dtype))
         best = sign;
-    if (packed == nullptr &&
-        ((tensor.dtype == DType::I32 && tensor.name.ends_with(".qweight")) ||
-         is_mlx(model, tensor)))
+    if (packed == nullptr && ((tensor.dtype == DType::I32 && tensor.name.ends_with(".qweight")) ||
+                              is_mlx(model, tensor)))
       packed = &tensor;
     has_fp8 |= is_fp8_matrix(tensor);
   }

@@ -83,8 +83,10 @@ void merge_headers(std::vector<SafetensorsHeader> headers, std::span<const uint3
                    ModelContents& contents) {
   size_t count = 0;
   for (const SafetensorsHeader& header : headers) count += header.tensors.size();
-  if (headers.size() == 1) contents.tensors = std::move(headers.front().tensors);
-  else contents.tensors.reserve(count);
+  if (headers.size() == 1)
+    contents.tensors = std::move(headers.front().tensors);
+  else
+    contents.tensors.reserve(count);
 
   std::set<std::string> conflicts;
   for (size_t i = 0; i < headers.size(); ++i) {
@@ -97,13 +99,13 @@ void merge_headers(std::vector<SafetensorsHeader> headers, std::span<const uint3
     contents.storage.push_back(std::move(header.storage));
   }
   contents.metadata_conflicts.assign(conflicts.begin(), conflicts.end());
-  contents.names = NameIndex(static_cast<uint32_t>(count),
-                             [&](uint32_t i) { return contents.tensors[i].name; });
+  contents.names =
+      NameIndex(static_cast<uint32_t>(count), [&](uint32_t i) { return contents.tensors[i].name; });
 }
 
 void read_config(ModelContents& contents) {
-  const auto file = std::ranges::find(contents.files, contents.subfolder + "config.json",
-                                      &ModelFile::name);
+  const auto file =
+      std::ranges::find(contents.files, contents.subfolder + "config.json", &ModelFile::name);
   if (file == contents.files.end()) return;
   const auto report = [&](std::string message) {
     contents.findings.push_back(

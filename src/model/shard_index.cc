@@ -17,8 +17,8 @@ class Parser {
 
   Result<void> root(JsonCursor cursor) {
     if (cursor.type() != JsonType::Object) {
-      report(Check::BadIndex, fmt::format("the index is {} where an object belongs",
-                                          name(cursor.type())));
+      report(Check::BadIndex,
+             fmt::format("the index is {} where an object belongs", name(cursor.type())));
       return cursor.skip();
     }
     STKIT_TRY(cursor.object([&](std::string_view key, JsonCursor value) -> Result<void> {
@@ -36,8 +36,8 @@ class Parser {
   Result<void> weight_map(JsonCursor value) {
     if (++maps_seen_ == 2) report(Check::BadIndex, "the index has two weight_maps");
     if (value.type() != JsonType::Object) {
-      report(Check::BadIndex, fmt::format("weight_map is {} where an object belongs",
-                                          name(value.type())));
+      report(Check::BadIndex,
+             fmt::format("weight_map is {} where an object belongs", name(value.type())));
       return value.skip();
     }
     STKIT_TRY(value.object([&](std::string_view tensor, JsonCursor file) -> Result<void> {
@@ -115,12 +115,12 @@ Result<ShardIndex> read_shard_index(const RandomAccessFile& file, uint64_t max_b
   const uint64_t size = file.size_bytes();
   if (size > max_bytes) {
     ShardIndex index;
-    index.findings.push_back({.check = Check::BadIndex,
-                              .path = file.label(),
-                              .message = fmt::format("the index takes {} bytes, the limit is {}",
-                                                     format_grouped(size),
-                                                     format_grouped(max_bytes)),
-                              .hint = "if it is trusted, raise the limit with --max-header"});
+    index.findings.push_back(
+        {.check = Check::BadIndex,
+         .path = file.label(),
+         .message = fmt::format("the index takes {} bytes, the limit is {}", format_grouped(size),
+                                format_grouped(max_bytes)),
+         .hint = "if it is trusted, raise the limit with --max-header"});
     return index;
   }
   std::string text(size + kJsonPadding, '\0');

@@ -25,8 +25,8 @@ struct ShardIndex {
   std::vector<Entry> entries;           // in the order of the text, duplicates included
   std::vector<std::string_view> files;  // distinct, in order of first use; not checked in any way
   std::optional<double> total_size;     // old writers store a float; exact below 2^53 anyway
-  bool usable = false;            // it has a weight_map that could be read to its end
-  std::vector<Finding> findings;  // without cross-checks, which need the shards
+  bool usable = false;                  // it has a weight_map that could be read to its end
+  std::vector<Finding> findings;        // without cross-checks, which need the shards
 };
 
 // `padded_text` is followed by kJsonPadding readable bytes; `path` names it in findings.

@@ -86,18 +86,18 @@ void find_case_collisions(const Folder& folder, Bundle& bundle) {
       by_lower_case[lower_case(entry.name)].push_back(entry.name);
   for (const auto& [lower, names] : by_lower_case)
     if (names.size() > 1)
-      bundle.findings.push_back({.check = Check::CaseCollision,
-                                 .path = folder.path_of(names.front()),
-                                 .message = fmt::format("{} differ in case only",
-                                                        list_names(names))});
+      bundle.findings.push_back(
+          {.check = Check::CaseCollision,
+           .path = folder.path_of(names.front()),
+           .message = fmt::format("{} differ in case only", list_names(names))});
 }
 
 void report_unfinished(const Folder& folder, const FolderEntry& entry, Bundle& bundle) {
   bundle.findings.push_back(
       {.check = Check::PartialDownload,
        .path = folder.path_of(entry.name),
-       .message = fmt::format("'{}' is an unfinished download of {} bytes",
-                              base_name(entry.name), format_grouped(entry.size_bytes))});
+       .message = fmt::format("'{}' is an unfinished download of {} bytes", base_name(entry.name),
+                              format_grouped(entry.size_bytes))});
 }
 
 // What `hf download --local-dir` leaves: <file>.metadata for each file that was whole once, and

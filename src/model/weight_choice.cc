@@ -128,10 +128,9 @@ WeightChoice choose_weights(std::span<const FolderEntry> candidates, const Folde
   if (canonical != found.singles.end()) {
     choice.files = {*canonical};
     if (!complete.empty())
-      choice.findings.push_back(
-          ambiguous(std::vector{std::string(base_name((*canonical)->name)),
-                                set_pattern(complete.front()->name)},
-                    folder));
+      choice.findings.push_back(ambiguous(std::vector{std::string(base_name((*canonical)->name)),
+                                                      set_pattern(complete.front()->name)},
+                                          folder));
   } else if (largest != nullptr) {
     choice.files = complete.empty() ? largest->files : complete.front()->files;
     choice.is_set = true;
