@@ -8,6 +8,7 @@
 #include "kernels/block_layout.h"
 #include "kernels/block_packing.h"
 #include "kernels/block_reference.h"
+#include "kernels/block_scales.h"
 #include "kernels/half.h"
 
 namespace stkit::kernels::reference {
@@ -153,39 +154,6 @@ void encode(Floats x, Floats, float, BlockMxfp4& out) {
 }
 
 // --- 256 elements: scale and min ---------------------------------------------------------------
-
-// The scales and mins of a super-block as small codes of two halves.
-struct SuperScales {
-  uint16_t d = 0, dmin = 0;
-  std::array<uint8_t, 16> scales{}, mins{};
-};
-
-struct SubFits {
-  std::array<float, 16> scales, mins, weight_sums;
-};
-
-SuperScales quantize_scales(int max_code, size_t count, const SubFits& fits, bool weighted) {
-  SuperScales out;
-  const auto quantize = [&](const std::array<float, 16>& values, std::array<uint8_t, 16>& codes) {
-    const Floats used = Floats(values).first(count);
-    if (weighted) {
-      return to_f16(fit_positive(max_code, used, Floats(fits.weight_sums).first(count),
-                                 std::span(codes).first(count)));
-    }
-    float high = 0;
-    for (const float value : used) high = value > high ? value : high;
-    const auto full = static_cast<float>(max_code);
-    if (!(high > 0)) return to_f16(0);
-    const float inverse = full / high;
-    for (size_t j = 0; j < count; ++j)
-      codes[j] = std::min(static_cast<uint8_t>(max_code),
-                          static_cast<uint8_t>(round_to_int(inverse * used[j])));
-    return to_f16(high / full);
-  };
-  out.d = quantize(fits.scales, out.scales);
-  out.dmin = quantize(fits.mins, out.mins);
-  return out;
-}
 
 // Codes anew with the scales as they will be read back; where a scale became zero the codes of
 // the fit stay.
