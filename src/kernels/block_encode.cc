@@ -53,14 +53,7 @@ float fit_symmetric_32(int levels, Floats x, Floats importance, float row_sigma2
     weigh(x, importance, row_sigma2, weights);
     return fit_symmetric(levels, x, weights, codes);
   }
-  float magnitude = 0, extreme = 0;
-  for (const float value : x) {
-    if (std::fabs(value) > magnitude) {
-      magnitude = std::fabs(value);
-      extreme = value;
-    }
-  }
-  const float d = extreme / static_cast<float>(-levels);
+  const float d = extreme_of(x) / static_cast<float>(-levels);
   const float inverse = inverse_or_zero(d);
   const float half_up = static_cast<float>(levels) + 0.5f;
   for (size_t i = 0; i < 32; ++i) {
@@ -245,17 +238,6 @@ void encode(Floats x, Floats importance, float, BlockQ5K& out) {
 
 // --- 256 elements: scale only ------------------------------------------------------------------
 
-float extreme_scale(Floats scales) {
-  float magnitude = 0, extreme = 0;
-  for (const float scale : scales) {
-    if (std::fabs(scale) > magnitude) {
-      magnitude = std::fabs(scale);
-      extreme = scale;
-    }
-  }
-  return extreme;
-}
-
 void recode_symmetric(float scale, int levels, Floats x, std::span<uint8_t> codes) {
   if (scale == 0) return;
   for (size_t i = 0; i < x.size(); ++i)
@@ -280,19 +262,9 @@ void encode(Floats x, Floats importance, float, BlockQ3K& out) {
     scales[j] = fit_symmetric(4, block, weights, block_codes);
   }
 
-  std::array<uint8_t, 16> scale_codes{};
-  if (!importance.empty()) {
-    out.d = to_f16(fit_symmetric(32, scales, weight_sums, scale_codes));
-  } else if (const float extreme = extreme_scale(scales); extreme != 0) {
-    const float inverse = -32.0f / extreme;
-    for (size_t j = 0; j < 16; ++j) {
-      const auto code = static_cast<int8_t>(round_to_int(inverse * scales[j]));
-      scale_codes[j] = static_cast<uint8_t>(std::clamp<int>(code, -32, 31) + 32);
-    }
-    out.d = to_f16(1 / inverse);
-  } else {
-    out.d = to_f16(0);
-  }
+  std::array<uint8_t, 16> scale_codes;
+  out.d = quantize_signed_scales(scales, importance.empty() ? Floats() : Floats(weight_sums),
+                                 scale_codes);
   pack_6_bit_scales(scale_codes, out.scales);
   for (size_t j = 0; j < 16; ++j) {
     const float scale = from_f16(out.d) * static_cast<float>(scale_codes[j] - 32);
@@ -310,7 +282,7 @@ void encode(Floats x, Floats importance, float, BlockQ6K& out) {
     scales[j] = fit_symmetric(32, x.subspan(16 * j, 16),
                               importance.empty() ? Floats() : importance.subspan(16 * j, 16),
                               std::span(codes).subspan(16 * j, 16));
-  const float extreme = extreme_scale(scales);
+  const float extreme = extreme_of(scales);
   if (std::fabs(extreme) < kTiny) {
     out = {};
     return;
@@ -344,7 +316,7 @@ uint8_t nearest_iq4(float value) {
 }
 
 float fit_iq4(Floats x, Floats weights) {
-  const float extreme = extreme_scale(x);
+  const float extreme = extreme_of(x);
   if (std::fabs(extreme) < kTiny) return 0;
   const auto lowest = static_cast<float>(kIq4Values[0]);
   float scale = 0, best = 0;
@@ -393,7 +365,7 @@ void encode(Floats x, Floats importance, float, BlockIq4Xs& out) {
                 weights);
     scales[b] = fit_iq4(block, weights);
   }
-  const float d = -extreme_scale(scales) / 32;
+  const float d = -extreme_of(scales) / 32;
   const float inverse = inverse_or_zero(d);
   out = {};
   out.d = to_f16(d);

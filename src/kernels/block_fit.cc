@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/block_scales.h"
+
 namespace stkit::kernels::reference {
 namespace {
 
@@ -17,18 +19,6 @@ struct Moments {
   float a = 0;
   float b = 0;
 };
-
-// The first value of the largest magnitude.
-float extreme_of(std::span<const float> x) {
-  float magnitude = 0, extreme = 0;
-  for (const float value : x) {
-    if (std::fabs(value) > magnitude) {
-      magnitude = std::fabs(value);
-      extreme = value;
-    }
-  }
-  return extreme;
-}
 
 int signed_code(float inverse, float value, int levels) {
   return std::clamp(round_to_int(inverse * value), -levels, levels - 1);

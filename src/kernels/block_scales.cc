@@ -1,6 +1,7 @@
 #include "kernels/block_scales.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/block_fit.h"
 #include "kernels/half.h"
@@ -28,6 +29,31 @@ SuperScales quantize_scales(int max_code, size_t count, const SubFits& fits, boo
   out.d = quantize(fits.scales, out.scales);
   out.dmin = quantize(fits.mins, out.mins);
   return out;
+}
+
+float extreme_of(std::span<const float> x) {
+  float magnitude = 0, extreme = 0;
+  for (const float value : x) {
+    if (std::fabs(value) > magnitude) {
+      magnitude = std::fabs(value);
+      extreme = value;
+    }
+  }
+  return extreme;
+}
+
+uint16_t quantize_signed_scales(std::span<const float> scales, std::span<const float> weight_sums,
+                                std::span<uint8_t, 16> codes) {
+  if (!weight_sums.empty()) return to_f16(reference::fit_symmetric(32, scales, weight_sums, codes));
+  std::ranges::fill(codes, uint8_t{0});
+  const float extreme = extreme_of(scales);
+  if (extreme == 0) return to_f16(0);
+  const float inverse = -32.0f / extreme;
+  for (size_t j = 0; j < scales.size(); ++j) {
+    const auto code = static_cast<int8_t>(reference::round_to_int(inverse * scales[j]));
+    codes[j] = static_cast<uint8_t>(std::clamp<int>(code, -32, 31) + 32);
+  }
+  return to_f16(1 / inverse);
 }
 
 }  // namespace stkit::kernels

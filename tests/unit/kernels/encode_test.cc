@@ -9,13 +9,13 @@
 #include <string>
 
 #include "kernels/block_reference.h"
-#include "kernels/encode_min.h"
+#include "kernels/encode.h"
 #include "quant_inputs.h"
 
 namespace stkit {
 namespace {
 
-constexpr DType kTypes[] = {DType::Q2_K, DType::Q4_K, DType::Q5_K};
+constexpr DType kTypes[] = {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K};
 
 // Runs `body` once for each SIMD target that this CPU has.
 void on_every_target(const std::function<void(const std::string&)>& body) {
@@ -40,7 +40,7 @@ void expect_equal_blocks(DType type, std::span<const float> x, size_t columns,
                                    std::span(expected).subspan(row * row_bytes, row_bytes));
   on_every_target([&](const std::string& target) {
     std::vector<std::byte> actual(expected.size());
-    kernels::encode_with_min(type, x, columns, importance, actual.data());
+    kernels::encode_rows(type, x, columns, importance, actual);
     int different = 0;
     for (size_t i = 0; i < actual.size(); i += block_bytes)
       different += std::memcmp(&actual[i], &expected[i], block_bytes) != 0;
@@ -98,7 +98,7 @@ constexpr Data kData[] = {
      }},
 };
 
-TEST(EncodeWithMin, EqualsTheReferenceOnEveryTarget) {
+TEST(EncodeRows, EqualsTheReferenceOnEveryTarget) {
   constexpr size_t kColumns = 512, kRows = 48;
   for (const Data& data : kData) {
     test::SplitMix64 random(7);
@@ -112,7 +112,7 @@ TEST(EncodeWithMin, EqualsTheReferenceOnEveryTarget) {
   }
 }
 
-TEST(EncodeWithMin, AnyNumberOfBlocks) {
+TEST(EncodeRows, AnyNumberOfBlocks) {
   test::SplitMix64 random(11);
   std::vector<float> x(256 * 9);
   for (float& value : x) value = scaled(random, 0.02);
