@@ -12,6 +12,10 @@
 namespace stkit {
 namespace {
 
+// More layers or experts than any model has: a forged number must not make a table of a billion.
+constexpr uint64_t kMaxLayers = 100'000;
+constexpr uint64_t kMaxExperts = 65'536;
+
 // Indices as people list them: "3, 5, 7 and 12 more".
 std::string list_text(std::span<const uint32_t> numbers) {
   constexpr size_t kShown = 8;
@@ -26,8 +30,7 @@ std::vector<bool> layers_present(const Context& context) {
   std::vector<bool> present;
   for (const SplitName& name : context.names.names()) {
     if (context.names.patterns()[name.pattern].stack != context.text_stack) continue;
-    // No model has a million layers; a forged name must not make a table of a billion.
-    if (name.layer >= 1'000'000) continue;
+    if (name.layer >= kMaxLayers) continue;
     if (name.layer >= present.size()) present.resize(name.layer + 1);
     present[name.layer] = true;
   }
@@ -147,14 +150,15 @@ std::vector<uint32_t> missing_experts(std::span<const ExpertTensor> have, uint64
 
 void check_layers(Context& context) {
   const ConfigView& config = context.config;
-  if (!context.whole || context.text_stack.empty() || layers_may_be_empty(config)) return;
+  if (!config.present() || !context.whole || context.text_stack.empty()) return;
+  if (layers_may_be_empty(config)) return;
   const std::vector<bool> present = layers_present(context);
   const auto said =
       config.number({"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
   // Layers for predicting several tokens are numbered behind the others, or left out.
   const uint64_t extra = config.number({"num_nextn_predict_layers"}).value_or(0);
   const uint64_t expected = said.value_or(present.size());
-  if (expected > 1'000'000) return;  // a config this wrong says nothing about the weights
+  if (expected > kMaxLayers) return;
 
   std::vector<uint32_t> missing;
   for (uint32_t layer = 0; layer < expected; ++layer)
@@ -202,7 +206,7 @@ void check_experts(Context& context) {
            all[last].pattern == all[first].pattern)
       ++last;
     const auto group = std::span(all).subspan(first, last - first);
-    const uint64_t count = said && *said <= 1'000'000 ? *said : group.back().expert + 1ull;
+    const uint64_t count = std::min(said.value_or(group.back().expert + 1ull), kMaxExperts);
     if (auto missing = missing_experts(group, count); !missing.empty())
       lacking[{group.front().layer, std::move(missing)}].push_back(
           context.names.patterns()[group.front().pattern].rest);
