@@ -108,8 +108,8 @@ Result<std::vector<double>> first_values(const Model& model, const TensorInfo& t
 Result<void> write_npy(const Model& model, const TensorInfo& tensor,
                        const std::string& path, bool overwrite, const RunOptions& run);
 
-enum class DiffKind : uint8_t { OnlyLeft, OnlyRight, DType, Shape, Data };
-std::string_view name(DiffKind kind);
+enum class DiffKind : uint8_t { OnlyLeft, OnlyRight, DType, Dimensions, Data };
+std::string_view name(DiffKind kind);  // "only_left", "only_right", "dtype", "shape", "data"
 
 struct TensorDiff {
   DiffKind kind;
