@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <mutex>
 
 #include "stkit/progress.h"
@@ -32,7 +33,8 @@ class MemoryBudget {
     uint64_t bytes_;
   };
 
-  // Waits for its turn; gives up with the token's error when cancelled.
+  // Waits for its turn; gives up with the token's error when cancelled. The lease must not outlive
+  // the budget.
   Result<Lease> take(uint64_t bytes, const CancelToken* cancel = nullptr);
 
   uint64_t limit_bytes() const { return limit_bytes_; }
@@ -41,13 +43,14 @@ class MemoryBudget {
  private:
   void give_back(uint64_t bytes);
 
+  bool fits(uint64_t bytes) const;
+
   const uint64_t limit_bytes_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t used_bytes_ = 0;
   uint64_t peak_bytes_ = 0;
-  uint64_t next_ticket_ = 0;
-  uint64_t serving_ = 0;
+  std::list<uint64_t> waiting_;  // sizes, in the order of arrival; only the first is served
 };
 
 }  // namespace stkit
