@@ -72,9 +72,10 @@ Result<int> show_tensor(const InspectOptions& options, const Model& model, Sessi
   STKIT_ASSIGN(const TensorInfo* const tensor, find_tensor(model, options.tensor));
   TensorDetail detail{tensor, {}, {}};
   STKIT_ASSIGN(detail.values,
-               first_values(model, *tensor, std::min(options.values, tensor->element_count)));
-  if (options.stats)
+               first_values(model, *tensor, options.values));
+  if (options.stats) {
     STKIT_ASSIGN(detail.stats, tensor_stats(model, *tensor, session.run_options()));
+  }
   if (!options.npy.empty())
     STKIT_TRY(write_npy(model, *tensor, options.npy, options.force, session.run_options()));
   if (session.json()) write_json(json, model, detail);

@@ -19,8 +19,9 @@ double seconds(TimePoint::duration duration) {
 
 unsigned whole_percent(uint64_t done, uint64_t total) {
   if (total == 0 || done >= total) return 100;
-  const auto wide = static_cast<unsigned __int128>(done) * 100 / total;
-  return static_cast<unsigned>(wide);
+  // Beyond this, 100 times as many bytes do not fit 64 bits; a percent of the total is exact enough.
+  constexpr uint64_t kExact = UINT64_MAX / 100;
+  return static_cast<unsigned>(done <= kExact ? done * 100 / total : done / (total / 100 + 1));
 }
 
 ProgressTracker::ProgressTracker(std::unique_ptr<ProgressStyle> style, Clock clock)

@@ -12,7 +12,7 @@ std::string describe(const TensorDiff& diff, const Paint& paint) {
     case DiffKind::OnlyLeft: return paint.red("-") + " " + tensor + "  " + diff.left;
     case DiffKind::OnlyRight: return paint.green("+") + " " + tensor + "  " + diff.right;
     case DiffKind::DType:
-    case DiffKind::Shape:
+    case DiffKind::Dimensions:
       return fmt::format("{} {}  {} -> {}", paint.yellow("~"), tensor, diff.left, diff.right);
     case DiffKind::Data: break;
   }
