@@ -5,7 +5,6 @@
 
 #include "log.h"
 #include "report.h"
-#include "signals.h"
 
 namespace stkit::cli {
 namespace {
@@ -28,9 +27,17 @@ std::vector<std::string> read_references(const std::vector<std::string>& typed) 
 // Indented for people, compact for programs: a listing of a million tensors is large.
 unsigned indent_for(const Session& session) { return session.terminal().is_terminal ? 2 : 0; }
 
+// Large documents leave for stdout as they are written.
+JsonWriter::Flush flush_to(Session& session) {
+  return [&session](std::string& text) {
+    session.out().write(text);
+    text.clear();
+  };
+}
+
 Result<int> look_at_one(Session& session, const std::string& model, const LookAt& look_at) {
   std::string text;
-  JsonWriter json(text, indent_for(session));
+  JsonWriter json(text, indent_for(session), flush_to(session));
   STKIT_ASSIGN(const int exit_code, look_at(model, json));
   if (session.json()) session.out().write(text + "\n");
   return exit_code;
@@ -50,22 +57,23 @@ Result<int> for_each_model(Session& session, const std::vector<std::string>& typ
 
   const std::vector<std::string> models = read_references(typed);
   std::string text;
-  JsonWriter json(text, indent_for(session));
+  JsonWriter json(text, indent_for(session), flush_to(session));
   json.begin_array();
   int exit_code = 0;
-  bool first = true;
-  for (const std::string& model : models) {
-    STKIT_TRY(cancel_token().check());
-    if (!session.json() && !std::exchange(first, false)) session.out().write("\n");
-    Result<int> done = look_at(model, json);
+  for (size_t i = 0; i < models.size(); ++i) {
+    if (!session.json() && i > 0) session.out().write("\n");
+    const Result<int> done = look_at(models[i], json);
     if (done) {
       exit_code = std::max(exit_code, *done);
       continue;
     }
-    if (stopped(done.error())) return done;
     log_error(error_text(done.error()));
     json.raw(error_json(done.error()));
     exit_code = kAnswerIsNo;
+    if (stopped(done.error())) {
+      exit_code = info(done.error().code).exit_code;
+      break;
+    }
   }
   json.end_array();
   if (session.json()) session.out().write(text + "\n");
