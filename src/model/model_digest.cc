@@ -37,16 +37,18 @@ Result<std::string> model_digest(const Model& model, const RunOptions& run) {
   ReadBuffers buffers(run, 1);
   STKIT_TRY(parallel_for(tensors.size(), buffers.threads(), run.cancel,
                          [&](size_t i, unsigned worker) -> Result<void> {
-    Digest digest;
-    STKIT_TRY(read_in_blocks(model, tensors[i], buffers.one(worker), run.cancel,
-                             [&](uint64_t, std::span<const std::byte> block) -> Result<void> {
-      digest.update(block);
-      if (run.progress != nullptr) run.progress->advance(tensors[i].file, block.size());
-      return {};
-    }));
-    digests[i] = digest.hex();
-    return {};
-  }));
+                           Digest digest;
+                           STKIT_TRY(read_in_blocks(
+                               model, tensors[i], buffers.one(worker), run.cancel,
+                               [&](uint64_t, std::span<const std::byte> block) -> Result<void> {
+                                 digest.update(block);
+                                 if (run.progress != nullptr)
+                                   run.progress->advance(tensors[i].file, block.size());
+                                 return {};
+                               }));
+                           digests[i] = digest.hex();
+                           return {};
+                         }));
   STKIT_TRY(model.check_unchanged());
   return combine_digests(model, digests);
 }
