@@ -54,6 +54,7 @@ void JsonWriter::new_line() {
 }
 
 void JsonWriter::before_value() {
+  if (flush_ && out_.size() > kFlushBytes) flush_(out_);
   if (after_key_) {
     after_key_ = false;
     return;
