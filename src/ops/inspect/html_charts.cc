@@ -28,10 +28,6 @@ double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string percent(double fraction) {
-  return fraction > 0 && fraction < 0.0005 ? "< 0.1 %" : fmt::format("{:.1f} %", 100 * fraction);
-}
-
 std::string tensors_text(uint64_t count) {
   return fmt::format("{} {}", format_grouped(count), count == 1 ? "tensor" : "tensors");
 }
@@ -101,6 +97,12 @@ std::string buckets_chart(const Histogram& histogram, uint64_t most) {
 }
 
 }  // namespace
+
+std::string percent(double fraction) {
+  if (fraction > 0 && fraction < 0.0005) return "< 0.1 %";
+  if (fraction < 1 && fraction >= 0.9995) return "> 99.9 %";
+  return fmt::format("{:.1f} %", 100 * fraction);
+}
 
 std::string dtype_chart(const InspectReport& report) {
   std::vector<Part> parts;

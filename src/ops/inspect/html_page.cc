@@ -94,10 +94,10 @@ void append_cards(std::string& out, const InspectReport& report) {
   const auto main_type = std::ranges::max_element(
       report.dtypes, {}, [](const auto& entry) { return entry.second.bytes; });
   if (main_type != report.dtypes.end() && report.weight_bytes > 0)
-    append_card(
-        out, "Precision", name(main_type->first),
-        fmt::format("{:.1f} % of all bytes", 100.0 * static_cast<double>(main_type->second.bytes) /
-                                                 static_cast<double>(report.weight_bytes)));
+    append_card(out, "Precision", name(main_type->first),
+                percent(static_cast<double>(main_type->second.bytes) /
+                        static_cast<double>(report.weight_bytes)) +
+                    " of all bytes");
   if (profile.config.layers > 0)
     append_card(out, "Layers", format_grouped(profile.config.layers),
                 profile.config.hidden_size == 0
