@@ -53,7 +53,7 @@ HWY_INLINE Range range_of(const float* x) {
 
 HWY_INLINE float inverse_or_zero(float value) { return value != 0 ? 1 / value : 0; }
 
-// The first value of the largest magnitude, as the reference finds it.
+// The first value of the largest magnitude, as the reference finds it. REQUIRES: all finite.
 HWY_INLINE float extreme_in(const Range& range, const float* x) {
   if (range.high > -range.low) return range.high;
   if (range.high < -range.low) return range.low;
@@ -64,6 +64,7 @@ HWY_INLINE float extreme_in(const Range& range, const float* x) {
 }
 
 // The smallest value; of zeros of both signs the first, as the reference finds it.
+// REQUIRES: all finite.
 HWY_INLINE float low_in(const Range& range, const float* x) {
   if (range.low != 0) return range.low;
   size_t i = 0;
@@ -92,9 +93,10 @@ struct Fit {
 template <int kLevels>
 HWY_INLINE Fit fit_by_extreme(const float* x, uint8_t* codes) {
   const Range range = range_of(x);
+  if (!range.finite) return {0, 0, false};
   const float d = extreme_in(range, x) / static_cast<float>(-kLevels);
   const float inverse = inverse_or_zero(d);
-  if (!range.finite || std::fabs(inverse) > FLT_MAX) return {0, 0, false};
+  if (std::fabs(inverse) > FLT_MAX) return {0, 0, false};
   // Subtracting 0 changes no product: a zero of the other sign gives the same code.
   truncate_codes(x, 0, inverse, static_cast<float>(kLevels) + 0.5f, 2 * kLevels - 1, codes);
   return {d, 0, true};
