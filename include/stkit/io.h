@@ -28,8 +28,14 @@ class RandomAccessFile {
   // shrank since it was opened is InputChanged.
   virtual Result<void> read_at(uint64_t offset_bytes, std::span<std::byte> out) const = 0;
 
-  // All bytes in memory, where the file can be mapped safely and cheaply; else empty.
+  // All bytes in memory, where the file can be mapped safely and cheaply; else empty. Touching them
+  // is fatal (SIGBUS) once the file was truncated, so inside the library only use_mapped() of
+  // src/io/mapped_read.h does.
   virtual std::span<const std::byte> mapped() const { return {}; }
+
+  // Tells this content from any other under the same name (size, time and inode, or an ETag), for
+  // who opens it again. Empty when nothing does.
+  virtual std::string identity() const { return {}; }
 
   // Fails with InputChanged when the file is no longer the one that was opened (size, time, inode
   // or ETag). Called before a result that was read from it is published.

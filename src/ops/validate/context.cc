@@ -133,6 +133,12 @@ const std::string& Context::path_of(const TensorInfo& tensor) const {
   return model.files()[tensor.file].path;
 }
 
+bool Context::readable(const TensorInfo& tensor) const {
+  const uint64_t size = model.files()[tensor.file].size_bytes;
+  return !tensor.contiguous ||
+         (tensor.offset_bytes <= size && tensor.size_bytes <= size - tensor.offset_bytes);
+}
+
 std::string shape_text(Shape shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 }  // namespace stkit

@@ -49,6 +49,8 @@ struct Context {
   const ModelFile* file(std::string_view name) const;  // of the bundle; null when absent
   bool in_folder(std::string_view name) const;          // whether part of the model or not
   const std::string& path_of(const TensorInfo& tensor) const;
+  // Whether its file is long enough to hold it: a truncated one has been reported already.
+  bool readable(const TensorInfo& tensor) const;
   std::string config_path() const { return model.folder().path_of("config.json"); }
 
   const Model& model;
