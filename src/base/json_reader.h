@@ -48,6 +48,7 @@ class JsonCursor {
   Result<std::string_view> string();  // as `key` above
   // A whole number written as such: 3, but not -0, 3.0, 3e0 or 2^64.
   Result<uint64_t> uint();
+  std::optional<uint64_t> try_uint();  // the same without the cost of a message
   Result<double> number();
   Result<bool> boolean();
   // Reads past the value and everything in it, checking its syntax all the same.

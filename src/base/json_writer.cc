@@ -31,8 +31,10 @@ void append_escaped(std::string& out, std::string_view text) {
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
       default:
-        if (byte < 0x20) fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-        else out += "\xEF\xBF\xBD";  // U+FFFD
+        if (byte < 0x20)
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+        else
+          out += "\xEF\xBF\xBD";  // U+FFFD
     }
     i += c.length;
     clean_from = i;
