@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/byte_reader.h"
+#include "formats/finding_log.h"
 #include "formats/safetensors_reader.h"
 #include "io/safe_name.h"
 #include "model/listing.h"
@@ -105,8 +106,8 @@ class EntryFinder {
 // One shard that an index names: into bundle.weights, or a finding why not.
 Result<void> add_indexed_shard(const Folder& folder, std::string_view shard, uint64_t tensors,
                                EntryFinder& entries, Bundle& bundle) {
-  const std::string what = fmt::format("the index places {} {} in '{}'", format_grouped(tensors),
-                                       tensors == 1 ? "tensor" : "tensors", shard);
+  const std::string what = fmt::format("the index places {} {} in {}", format_grouped(tensors),
+                                       tensors == 1 ? "tensor" : "tensors", quoted_name(shard));
   if (const auto safe = check_relative_name(shard); !safe) {
     bundle.findings.push_back({.check = Check::UnsafePath,
                                .path = folder.path_of(bundle.index_name),
@@ -151,9 +152,8 @@ void check_indexed_sets(const Folder& folder, Bundle& bundle) {
     bundle.findings.push_back(
         {.check = Check::IncompleteSet,
          .path = folder.path_of(bundle.index_name),
-         .message =
-             fmt::format("the index names {} of the {} files of {}-*-of-{}{}", numbers.size(),
-                         format_grouped(name.count), name.stem, name.count_text, name.suffix),
+         .message = fmt::format("the index names {} of the {} files of {}", numbers.size(),
+                                format_grouped(name.count), quoted_name(set_pattern(name))),
          .hint = "the index is of another version; download index and shards again"});
   }
 }
@@ -301,7 +301,7 @@ bool is_index_of_pytorch_files(const ShardIndex& index) {
 Finding not_a_file(const Folder& folder, const FolderEntry& entry) {
   return {.check = Check::NotAFile,
           .path = folder.path_of(entry.name),
-          .message = fmt::format("'{}' {}", base_name(entry.name),
+          .message = fmt::format("{} {}", quoted_name(base_name(entry.name)),
                                  entry.kind == EntryKind::Folder ? "is a folder" : entry.problem)};
 }
 

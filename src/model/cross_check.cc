@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "formats/finding_log.h"
 #include "model/listing.h"
 #include "model/weight_choice.h"
 #include "stkit/text.h"
@@ -39,8 +40,8 @@ std::string describe(std::span<const Defect> defects) {
       fmt::format("{} {} {}: ", format_grouped(defects.size()),
                   defects.size() == 1 ? "tensor" : "tensors", what_is_wrong(defects.front().check));
   for (size_t i = 0; i < std::min(kShown, defects.size()); ++i) {
-    text += fmt::format("{}'{}'", i == 0 ? "" : ", ", defects[i].tensor);
-    if (!defects[i].other.empty()) text += fmt::format(" ({})", defects[i].other);
+    text += (i == 0 ? "" : ", ") + quoted_name(defects[i].tensor);
+    if (!defects[i].other.empty()) text += fmt::format(" ({})", printable(defects[i].other));
   }
   if (defects.size() > kShown)
     text += fmt::format(" and {} more", format_grouped(defects.size() - kShown));
@@ -251,8 +252,9 @@ void check_without_index(const Folder& folder, const Bundle& bundle,
   std::string reason = "there is neither an index nor a config.json";
   if (is_one_model) {
     std::ranges::sort(defects, {}, &Defect::order);
-    reason = fmt::format("tensor '{}' is in '{}' and in '{}'", defects.front().tensor,
-                         defects.front().other, base_name(files[defects.front().file].name));
+    reason = fmt::format("tensor {} is in {} and in {}", quoted_name(defects.front().tensor),
+                         quoted_name(defects.front().other),
+                         quoted_name(base_name(files[defects.front().file].name)));
   }
   findings.push_back(
       {.check = Check::AmbiguousModel,

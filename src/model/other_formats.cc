@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "formats/finding_log.h"
 #include "model/listing.h"
 #include "stkit/text.h"
 
@@ -49,7 +50,7 @@ std::string describe_other_formats(std::span<const FolderEntry> listing) {
     best = row;
     example = base_name(entry.name);
   }
-  return best == nullptr ? std::string() : fmt::format("{} ('{}')", best->what, example);
+  return best == nullptr ? std::string() : fmt::format("{} ({})", best->what, quoted_name(example));
 }
 
 Error unsupported_format(std::string_view what, std::string path, std::string hint) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/json_reader.h"
+#include "formats/finding_log.h"
 #include "model/name_index.h"
 #include "stkit/text.h"
 
@@ -52,8 +53,8 @@ class Parser {
     usable_ = true;
     if (bad_values_ > 0)
       report(Check::BadIndex,
-             fmt::format("weight_map has {} {} that are not file names, first '{}'", bad_values_,
-                         bad_values_ == 1 ? "value" : "values", first_bad_value_));
+             fmt::format("weight_map has {} {} that are not file names, first {}", bad_values_,
+                         bad_values_ == 1 ? "value" : "values", quoted_name(first_bad_value_)));
     return {};
   }
 

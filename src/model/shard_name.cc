@@ -1,5 +1,7 @@
 #include "model/shard_name.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 namespace stkit {
@@ -37,6 +39,10 @@ std::optional<ShardName> parse_shard_name(std::string_view file_name) {
   std::from_chars(file_name.data() + count_begin, file_name.data() + count_end, shard.count);
   if (shard.count == 0 || shard.number > shard.count) return std::nullopt;
   return shard;
+}
+
+std::string set_pattern(const ShardName& shard) {
+  return fmt::format("{}-*-of-{}{}", shard.stem, shard.count_text, shard.suffix);
 }
 
 }  // namespace stkit

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 
@@ -23,5 +24,8 @@ struct ShardName {
 };
 
 std::optional<ShardName> parse_shard_name(std::string_view file_name);
+
+// "model-*-of-00005.fp16.safetensors"
+std::string set_pattern(const ShardName& shard);
 
 }  // namespace stkit

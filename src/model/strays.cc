@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "formats/finding_log.h"
 #include "model/listing.h"
 #include "model/other_formats.h"
 #include "model/weight_choice.h"
@@ -21,23 +22,23 @@ constexpr std::string_view kUnfinishedNames = "*.{incomplete,part,aria2,crdownlo
 
 Finding stray_weights(const Folder& folder, const Bundle& bundle, const FolderEntry& entry) {
   const std::string_view base = base_name(entry.name);
+  const std::string name = quoted_name(base);
   const std::string path = folder.path_of(entry.name);
   const bool single = base == "model.safetensors" || base == "diffusion_pytorch_model.safetensors";
   if (bundle.index && single) {
     Finding finding{.check = Check::StrayWeights,
                     .path = path,
-                    .message = fmt::format("'{}' lies beside the shards of '{}'; stkit takes the "
+                    .message = fmt::format("{} lies beside the shards of {}; stkit takes the "
                                            "shards, as the index says",
-                                           base, base_name(bundle.index_name))};
+                                           name, quoted_name(base_name(bundle.index_name)))};
     if (bundle.weights.empty())
       finding.hint = "if the shards were merged on purpose, remove the index";
     return finding;
   }
   return {.check = Check::UnlistedShard,
           .path = path,
-          .message = bundle.index
-                         ? fmt::format("'{}' is not in the index and not part of the model", base)
-                         : fmt::format("'{}' is not part of the model", base)};
+          .message = bundle.index ? name + " is not in the index and not part of the model"
+                                  : name + " is not part of the model"};
 }
 
 void find_weights(const Folder& folder, Bundle& bundle) {
@@ -93,11 +94,11 @@ void find_case_collisions(const Folder& folder, Bundle& bundle) {
 }
 
 void report_unfinished(const Folder& folder, const FolderEntry& entry, Bundle& bundle) {
-  bundle.findings.push_back(
-      {.check = Check::PartialDownload,
-       .path = folder.path_of(entry.name),
-       .message = fmt::format("'{}' is an unfinished download of {} bytes", base_name(entry.name),
-                              format_grouped(entry.size_bytes))});
+  bundle.findings.push_back({.check = Check::PartialDownload,
+                             .path = folder.path_of(entry.name),
+                             .message = fmt::format("{} is an unfinished download of {} bytes",
+                                                    quoted_name(base_name(entry.name)),
+                                                    format_grouped(entry.size_bytes))});
 }
 
 // What `hf download --local-dir` leaves: <file>.metadata for each file that was whole once, and
@@ -122,7 +123,7 @@ void find_downloads(const Folder& folder, std::string_view subfolder, unsigned d
         bundle.findings.push_back(
             {.check = Check::PartialDownload,
              .path = folder.path_of(file),
-             .message = fmt::format("'{}' was downloaded once, but is gone", file)});
+             .message = quoted_name(file) + " was downloaded once, but is gone"});
     }
   }
 }

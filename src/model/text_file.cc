@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "formats/finding_log.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -12,7 +13,7 @@ Result<std::string> read_text_file(const Folder& folder, std::string_view name) 
   STKIT_ASSIGN(const std::unique_ptr<RandomAccessFile> file, folder.open(name));
   if (file->size_bytes() > kMaxTextFileBytes)
     return fail(ErrorCode::Corrupt,
-                fmt::format("'{}' takes {} bytes, at most {} are read", name,
+                fmt::format("{} takes {} bytes, at most {} are read", quoted_name(name),
                             format_grouped(file->size_bytes()), format_grouped(kMaxTextFileBytes)),
                 {}, file->label());
   std::string text(file->size_bytes(), '\0');

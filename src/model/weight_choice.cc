@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "formats/finding_log.h"
 #include "model/listing.h"
 #include "model/shard_name.h"
 #include "stkit/text.h"
@@ -74,10 +75,6 @@ Candidates group(std::span<const FolderEntry* const> files) {
   return candidates;
 }
 
-std::string set_pattern(const ShardName& name) {
-  return fmt::format("{}-*-of-{}{}", name.stem, name.count_text, name.suffix);
-}
-
 Finding incomplete_set(const Set& set, const Folder& folder) {
   // One more number than there are files is sure to show a gap; naming all would let a forged N
   // make a list of millions.
@@ -90,7 +87,7 @@ Finding incomplete_set(const Set& set, const Folder& folder) {
           .path = folder.label(),
           .message = fmt::format("{} of the {} files of {} are missing, first {}",
                                  format_grouped(set.name.count - set.numbers.size()),
-                                 format_grouped(set.name.count), set_pattern(set.name),
+                                 format_grouped(set.name.count), quoted_name(set_pattern(set.name)),
                                  list_names(missing))};
 }
 
@@ -106,7 +103,7 @@ std::string list_names(std::span<const std::string> names) {
   constexpr size_t kShown = 5;
   std::string text;
   for (const std::string& name : names.first(std::min(names.size(), kShown)))
-    text += fmt::format("{}'{}'", text.empty() ? "" : ", ", name);
+    text += (text.empty() ? "" : ", ") + quoted_name(name);
   if (names.size() > kShown)
     text += fmt::format(" and {} more", format_grouped(names.size() - kShown));
   return text;
