@@ -32,7 +32,7 @@ if ! up_to_date; then
     fi
     touch "$build/.building"
     set_up_build
-    build_preset release quiet stkit_program
+    build_preset release quiet stkit_tool
     mv "$build/.building" "$stamp"
   fi
   unlock_build
