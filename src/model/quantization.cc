@@ -110,9 +110,9 @@ std::string by_tensors(const Model& model) {
   const TensorInfo* packed = nullptr;
   const TensorSign* best = std::end(kTensorSigns);
   for (const TensorInfo& tensor : model.tensors()) {
-    for (const TensorSign* sign = kTensorSigns; sign != best; ++sign)
-      if (tensor.name.ends_with(sign->ending) && (!sign->dtype || *sign->dtype == tensor.dtype))
-        best = sign;
+    best = std::find_if(std::begin(kTensorSigns), best, [&](const TensorSign& sign) {
+      return tensor.name.ends_with(sign.ending) && (!sign.dtype || *sign.dtype == tensor.dtype);
+    });
     if (packed == nullptr && ((tensor.dtype == DType::I32 && tensor.name.ends_with(".qweight")) ||
                               is_mlx(model, tensor)))
       packed = &tensor;

@@ -6,8 +6,8 @@
 #include <array>
 
 #include "base/checked_math.h"
+#include "model/companions.h"
 #include "model/profile.h"
-#include "ops/inspect/companions.h"
 #include "quant/estimate.h"
 
 namespace stkit {

@@ -78,66 +78,16 @@ TEST(Inspect, NoAdviceForQuantizedWeights) {
   EXPECT_EQ(report.isq.fallback_default, "");
 }
 
-using Files = std::vector<std::string>;
-
 // T21
 TEST(Inspect, NamesMissingCompanions) {
-  const struct {
-    const char* name;
-    const char* config;
-    Files present;
-    Files missing;
-  } cases[] = {
-      {"nothing beside the weights", "", {}, {"config.json"}},
-      {"a text model without tokenizer",
-       R"({"architectures": ["LlamaForCausalLM"]})",
-       {},
-       {"tokenizer.json", "tokenizer_config.json"}},
-      {"a whole text model",
-       R"({"architectures": ["LlamaForCausalLM"]})",
-       {"tokenizer.json", "tokenizer_config.json"},
-       {}},
-      {"another kind of tokenizer",
-       R"({"architectures": ["LlamaForCausalLM"]})",
-       {"tokenizer.model", "tokenizer_config.json"},
-       {}},
-      {"mistral's tokenizer is one file",
-       R"({"architectures": ["MistralForCausalLM"]})",
-       {"tekken.json"},
-       {}},
-      {"code of its own",
-       R"({"architectures": ["XForCausalLM"], "auto_map": {"AutoModel": "modeling_x.X",
-           "AutoConfig": "modeling_x.XConfig", "AutoTokenizer": "org/repo--tok.X"}})",
-       {"tokenizer.json", "tokenizer_config.json"},
-       {"modeling_x.py"}},
-      {"eyes",
-       R"({"architectures": ["LlamaForCausalLM"], "vision_config": {}})",
-       {"tokenizer.json", "tokenizer_config.json"},
-       {"preprocessor_config.json"}},
-  };
-  for (const auto& row : cases) {
-    TempDir dir;
-    ModelBuilder().tensor("a.weight", DType::BF16, {2, 2}).config(row.config).write(dir.path());
-    for (const std::string& file : row.present) write_file(dir / file, "{}");
-    EXPECT_EQ(inspected(open_model(dir.path())).missing_files, row.missing) << row.name;
-  }
-}
-
-TEST(Inspect, MissingIndexIsNamedAndLoneFilesMissNothing) {
+  using Files = std::vector<std::string>;
   TempDir dir;
-  small_model().shards(2).without_index().write(dir.path());
-  const Files missing = inspected(open_model(dir.path())).missing_files;
-  EXPECT_EQ(std::ranges::count(missing, "model.safetensors.index.json"), 1);
-
-  TempDir lone;
-  write_file(lone / "style.safetensors", ModelBuilder().tensor("a", DType::F32, {1}).file_bytes());
-  EXPECT_EQ(inspected(open_model(lone / "style.safetensors")).missing_files, Files{});
-
-  TempDir adapter;
-  write_file(adapter / "adapter_model.safetensors",
-             ModelBuilder().tensor("a", DType::F32, {1}).file_bytes());
-  EXPECT_EQ(inspected(open_model(adapter / "adapter_model.safetensors")).missing_files,
-            Files{"adapter_config.json"});
+  ModelBuilder().tensor("a.weight", DType::BF16, {2, 2}).write(dir.path());
+  EXPECT_EQ(inspected(open_model(dir.path())).missing_files, Files{"config.json"});
+  write_file(dir / "config.json", R"({"architectures": ["LlamaForCausalLM"]})");
+  for (const char* file : {"tokenizer_config.json", "generation_config.json"})
+    write_file(dir / file, "{}");
+  EXPECT_EQ(inspected(open_model(dir.path())).missing_files, Files{"tokenizer.json"});
 }
 
 std::vector<std::string> names(const Model& model, const std::vector<uint32_t>& indices) {
