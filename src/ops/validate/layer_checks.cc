@@ -45,9 +45,9 @@ bool layers_may_be_empty(const ConfigView& config) {
 // The modules that every transformer layer of its kind has. Only these are compared: small extra
 // tensors (low-rank mixes, indexers, per-layer scales) come and go by design.
 constexpr std::string_view kCoreModules[] = {
-    "q_proj",  "k_proj",    "v_proj",  "o_proj",    "qkv_proj", "query_key_value",
-    "c_attn",  "c_fc",      "c_proj",  "gate_proj", "up_proj",  "down_proj",
-    "gate_up_proj", "input_layernorm", "post_attention_layernorm",
+    "q_proj",          "k_proj",    "v_proj",       "o_proj",          "qkv_proj",
+    "query_key_value", "c_attn",    "c_fc",         "c_proj",          "gate_proj",
+    "up_proj",         "down_proj", "gate_up_proj", "input_layernorm", "post_attention_layernorm",
 };
 
 // A module's weight under any quantization counts as its weight.
@@ -109,10 +109,10 @@ void compare_layers(Context& context, std::span<const uint32_t> layers,
     Modules lost;
     std::ranges::set_difference(usual->first, have, std::back_inserter(lost));
     if (lost.size() >= have.size()) continue;
-    context.report(Check::UnevenLayers, context.model.reference(),
-                   fmt::format("layer {} of '{}' lacks {}, which {} layers of its kind have",
-                               list_text(where), context.text_stack, fmt::join(lost, ", "),
-                               usual->second.size()));
+    context.report(
+        Check::UnevenLayers, context.folder_path(),
+        fmt::format("layer {} of '{}' lacks {}, which {} layers of its kind have", list_text(where),
+                    context.text_stack, fmt::join(lost, ", "), usual->second.size()));
   }
 }
 
@@ -153,8 +153,7 @@ void check_layers(Context& context) {
   if (!config.present() || !context.whole || context.text_stack.empty()) return;
   if (layers_may_be_empty(config)) return;
   const std::vector<bool> present = layers_present(context);
-  const auto said =
-      config.number({"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
+  const auto said = config.number({"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
   // Layers for predicting several tokens are numbered behind the others, or left out.
   const uint64_t extra = config.number({"num_nextn_predict_layers"}).value_or(0);
   const uint64_t expected = said.value_or(present.size());
@@ -165,14 +164,15 @@ void check_layers(Context& context) {
     if (layer >= present.size() || !present[layer]) missing.push_back(layer);
   const std::string by = said ? fmt::format("num_hidden_layers is {}", *said)
                               : fmt::format("the last layer is {}", present.size() - 1);
-  const std::string path = said ? context.config_path() : context.model.reference();
+  const std::string path = said ? context.config_path() : context.folder_path();
   if (!missing.empty())
-    context.report(Check::ConfigLayers, path,
-                   fmt::format("{}, but '{}' has no layer {}", by, context.text_stack,
-                               list_text(missing)));
+    context.report(
+        Check::ConfigLayers, path,
+        fmt::format("{}, but '{}' has no layer {}", by, context.text_stack, list_text(missing)));
   // Loaders skip what they do not expect, so more is not fatal.
   if (said && present.size() > expected + extra)
-    context.report({.check = Check::ConfigLayers, .path = path, .tensor = {},
+    context.report({.check = Check::ConfigLayers,
+                    .path = path,
                     .message = fmt::format("{}, but '{}' has {} layers", by, context.text_stack,
                                            present.size()),
                     .hint = "the config is another model's, or the model was not cut to it",
@@ -195,8 +195,8 @@ void check_even_layers(Context& context) {
 
 void check_experts(Context& context) {
   if (!context.whole || context.text_stack.empty()) return;
-  const auto said = context.config.number({"num_experts", "n_routed_experts", "num_local_experts",
-                                           "moe_num_experts"});
+  const auto said = context.config.number(
+      {"num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts"});
   const std::vector<ExpertTensor> all = expert_tensors(context);
   // One finding for all tensors of a layer that lack the same experts.
   std::map<std::pair<uint32_t, std::vector<uint32_t>>, std::vector<std::string_view>> lacking;
@@ -216,7 +216,7 @@ void check_experts(Context& context) {
     const auto& [layer, missing] = where;
     const std::string more =
         tensors.size() == 1 ? "" : fmt::format(" and {} more of each", tensors.size() - 1);
-    context.report(Check::MissingExperts, context.model.reference(),
+    context.report(Check::MissingExperts, context.folder_path(),
                    fmt::format("layer {} lacks expert {}: '{}'{}", layer, list_text(missing),
                                tensors.front(), more));
   }
