@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <numeric>
+#include <tuple>
 
 #include "base/checked_math.h"
 #include "base/utf8.h"
@@ -56,7 +56,9 @@ Result<std::vector<uint32_t>> file_order(std::span<const TensorSpec> specs) {
     return fail(ErrorCode::Unsupported,
                 fmt::format("two tensors have the name {}", quoted_name(by_name(*twice))),
                 "rename or leave out one of them");
-  std::ranges::stable_sort(order, std::greater(), [&](uint32_t i) { return specs[i].dtype; });
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    return std::tie(specs[b].dtype, specs[a].name) < std::tie(specs[a].dtype, specs[b].name);
+  });
   return order;
 }
 
