@@ -45,8 +45,8 @@ std::string version_json(const BuildInfo& build) {
 Result<int> run_invocation(const CommandLine& line, const Invocation& invocation, Output& out,
                            Console& console, bool& json) {
   Session session(line.doc(), invocation.global, out, console);
-  STKIT_TRY(configure_log(console, {invocation.global.quiet, invocation.global.verbose,
-                                    invocation.global.log_file}));
+  STKIT_TRY(configure_log(
+      console, {invocation.global.quiet, invocation.global.verbose, invocation.global.log_file}));
   switch (invocation.kind) {
     case Invocation::Kind::ShortHelp:
       out.write(short_help(*invocation.doc, line.doc(), session.terminal()));

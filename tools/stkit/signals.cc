@@ -62,7 +62,7 @@ void on_abort(int) {
 }
 
 void handle(int signal_number, void (*handler)(int)) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
