@@ -116,7 +116,7 @@ void read_config(ModelContents& contents) {
   Result<JsonValue> config = JsonValue::parse(*text);
   if (!config) return report(config.error().message);
   if (config->type() != JsonType::Object)
-    return report(fmt::format("config.json is {} where an object belongs", name(config->type())));
+    return report(fmt::format("config.json is of type {}, not object", name(config->type())));
   contents.config = std::move(*config);
 }
 

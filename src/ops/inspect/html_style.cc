@@ -59,7 +59,7 @@ svg .axis { stroke: var(--line); stroke-width: 1; }
 svg .track { fill: var(--soft); }
 svg .hit { fill: transparent; }
 svg g:hover > .hit { fill: var(--ink); fill-opacity: .06; }
-svg .nan { stroke: var(--bad); stroke-width: 2; }
+svg .fault { stroke: var(--bad); stroke-width: 2; }
 .f0 { fill: var(--s0); background: var(--s0); } .f1 { fill: var(--s1); background: var(--s1); }
 .f2 { fill: var(--s2); background: var(--s2); } .f3 { fill: var(--s3); background: var(--s3); }
 .f4 { fill: var(--s4); background: var(--s4); } .f5 { fill: var(--s5); background: var(--s5); }

@@ -19,7 +19,7 @@ struct Token {
 
 // Of a tokenizer, the tokens whose ids are at least `rows`.
 struct Beyond {
-  uint64_t rows;
+  uint64_t rows = 0;
   bool has_model = false;
   std::vector<Token> vocabulary;
   std::vector<Token> added;
@@ -76,7 +76,8 @@ Result<void> read_added(JsonCursor value, Beyond& beyond) {
 Result<Beyond> read_tokenizer(std::string text, uint64_t rows) {
   const size_t size = text.size();
   text.append(kJsonPadding, '\0');
-  Beyond beyond{.rows = rows};
+  Beyond beyond;
+  beyond.rows = rows;
   const auto read_model = [&](std::string_view field, JsonCursor content) -> Result<void> {
     if (field == "vocab") return read_vocabulary(content, beyond);
     return {};

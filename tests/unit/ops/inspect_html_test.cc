@@ -95,11 +95,30 @@ TEST(InspectHtml, ForeignTextIsTextOnly) {
   EXPECT_TRUE(data.find("rows")->elements()[0].elements()[0].as_string()->starts_with("</script>"));
 }
 
+std::string hex_of_base64(std::string_view text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bits, hex;
+  for (const char c : text.substr(0, text.find('=')))
+    for (int bit = 5; bit >= 0; --bit) bits += kDigits.find(c) >> bit & 1 ? '1' : '0';
+  for (size_t i = 0; i + 8 <= bits.size(); i += 8)
+    for (size_t half : {i, i + 4})
+      hex += "0123456789abcdef"[std::stoul(bits.substr(half, 4), nullptr, 2)];
+  return hex;
+}
+
+std::string sha256(std::string_view text) {
+  Digest digest;
+  digest.update(text);
+  return digest.hex();
+}
+
 TEST(InspectHtml, PolicyAllowsExactlyItsOwnScriptAndStyle) {
   const std::string page = page_of(small_model());
   const std::string_view policy = between(page, "content=\"default-src 'none'; ", "\">");
   EXPECT_EQ(policy.find("unsafe"), policy.npos);
-  EXPECT_EQ(count(policy, "'sha256-"), 2u);
+  EXPECT_EQ(hex_of_base64(between(policy, "style-src 'sha256-", "'")), sha256(html::kStyle));
+  EXPECT_EQ(hex_of_base64(between(policy, "script-src 'sha256-", "'")), sha256(html::kScript));
   EXPECT_EQ(between(page, "<style>", "</style>"), html::kStyle);
   EXPECT_EQ(between(page, "<script>", "</script>"), html::kScript);
   EXPECT_EQ(page.find(" style="), page.npos) << "the policy would refuse it";

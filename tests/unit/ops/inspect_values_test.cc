@@ -113,15 +113,5 @@ TEST(Npy, KeepsWhatIsThereUnlessTold) {
   EXPECT_TRUE(read_file(path).ends_with("x"));
 }
 
-TEST(Npy, RefusesMoreDimensionsThanNumPyHas) {
-  TempDir dir;
-  ModelBuilder().tensor("w", DType::U8, std::vector<uint64_t>(65, 1), "x").write(dir.path());
-  const Model model = open_model(dir.path());
-  const auto refused = write_npy(model, *model.find("w"), dir / "w.npy", false, {});
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::Unsupported);
-  EXPECT_NE(refused.error().message.find("65 dimensions"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace stkit::test

@@ -310,8 +310,7 @@ TEST_P(Faults, IsFound) {
   ASSERT_NE(found, report.findings.end()) << listing(report);
   EXPECT_EQ(found->severity(), fault.severity.value_or(info(fault.check).severity));
   EXPECT_FALSE(found->path.empty());
-  const bool error = found->severity() == Severity::Error;
-  if (error) EXPECT_FALSE(report.ok(false));
+  EXPECT_FALSE(found->severity() == Severity::Error && report.ok(false));
 }
 
 std::string test_name(const testing::TestParamInfo<Fault>& test) {

@@ -96,7 +96,7 @@ TEST(NameTable, TakesNamesApart) {
                                           "a..b",
                                           ""};
   std::vector<TensorInfo> tensors;
-  for (const std::string& name : names) tensors.push_back({.name = name});
+  for (const std::string& name : names) tensors.emplace_back().name = name;
   const NameTable table(tensors);
   ASSERT_EQ(table.patterns().size(), 6u);
   const NamePattern& expert = table.patterns()[0];
