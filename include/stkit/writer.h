@@ -59,6 +59,7 @@ struct OutputOptions {
 class OutputFile {
  public:
   virtual ~OutputFile() = default;
+  // REQUIRES: the range lies inside the size that the file was created with.
   virtual Result<void> write_at(uint64_t offset_bytes, std::span<const std::byte> data) = 0;
   // REQUIRES: every byte was written. Nothing may be called afterwards.
   virtual Result<void> commit() = 0;
@@ -66,7 +67,8 @@ class OutputFile {
 };
 
 // Locks the target, checks that `size_bytes` fit, makes a temporary file beside it and reserves
-// its space. Refuses folders, devices and FIFOs.
+// its space. Refuses folders, devices and FIFOs. Behind a symbolic link the file that it leads to
+// is written and the link stays. A file that replaces another takes over its permissions.
 Result<std::unique_ptr<OutputFile>> create_output(const std::filesystem::path& path,
                                                   uint64_t size_bytes,
                                                   const OutputOptions& options = {});

@@ -47,6 +47,7 @@ constexpr Row kRows[] = {
     {EDQUOT, ReadFailed, NoSpace, "the disk quota is used up", "", kFreeSpace},
     {EFBIG, ReadFailed, WriteFailed, "the file is larger than the filesystem or a limit allows", "",
      "check ulimit -f, or choose another filesystem for the output"},
+    {EEXIST, ReadFailed, WriteFailed, "the name is taken", "", ""},
     {EBUSY, ReadFailed, WriteFailed, "the file or device is busy", "", ""},
     {ETXTBSY, ReadFailed, WriteFailed, "the file is a running program", "", ""},
     {ETIMEDOUT, ReadFailed, WriteFailed, "the file server does not answer", "", ""},

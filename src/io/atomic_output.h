@@ -1,0 +1,74 @@
+// A local file that appears under its name only when it is whole.
+//
+//   .NAME.stkit.lock                  held from create to commit (output_lock.h)
+//   .NAME.stkit-<pid>-<16 hex>.tmp    written, synced, then renamed to NAME
+//
+// Both lie beside NAME. A process that is killed leaves them behind; the next one that writes to
+// the same target removes them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "io/output_lock.h"
+#include "io/system_calls.h"
+#include "stkit/error.h"
+#include "stkit/writer.h"
+
+namespace stkit {
+
+class AtomicOutput final : public OutputFile {
+ public:
+  static Result<std::unique_ptr<AtomicOutput>> create(SystemCalls& calls,
+                                                      const std::filesystem::path& path,
+                                                      uint64_t size_bytes,
+                                                      const OutputOptions& options);
+  ~AtomicOutput() override;
+
+  const std::string& label() const override { return label_; }
+  Result<void> write_at(uint64_t offset_bytes, std::span<const std::byte> data) override;
+  Result<void> commit() override;
+
+  // For copies that stay inside the kernel. Readable and writable; valid until commit().
+  int descriptor() const { return file_.get(); }
+
+ private:
+  AtomicOutput(SystemCalls& calls, std::string label, uint64_t size_bytes,
+               const OutputOptions& options);
+
+  // The steps of create(), in this order.
+  Result<void> find_target(const std::filesystem::path& path);
+  Result<void> look_at_target();
+  Result<void> take_lock();
+  void remove_leftovers();
+  Result<void> check_space() const;
+  Result<void> make_temporary();
+  Result<void> reserve();
+
+  // The steps of commit().
+  Result<void> sync_file();
+  Result<void> publish();
+  Result<void> publish_new();
+  Result<void> sync_folder();
+
+  Error failed(int number, std::string_view action) const;
+  Error with_space(Error error) const;
+  std::unexpected<Error> exists_already() const;
+
+  SystemCalls& calls_;
+  const std::string label_;
+  const uint64_t size_bytes_;
+  const OutputOptions options_;
+  std::string name_;  // in the folder
+  std::optional<mode_t> replaced_mode_;
+  std::string temporary_;  // its name in the folder; empty when there is none
+  Descriptor folder_;
+  std::optional<OutputLock> lock_;
+  Descriptor file_;
+};
+
+}  // namespace stkit
