@@ -3,9 +3,10 @@
 include(FetchContent)
 
 # Sources that a release is unpacked from are as trusted as system headers: no warnings from them.
-set(stkit_fetch_args DOWNLOAD_EXTRACT_TIMESTAMP OFF)
+# SYSTEM stays in front of the other arguments: CMake 3.25 takes it for the value of the one before it.
+set(stkit_fetch_system)
 if(CMAKE_VERSION VERSION_GREATER_EQUAL 3.25)
-  list(APPEND stkit_fetch_args SYSTEM)
+  set(stkit_fetch_system SYSTEM)
 endif()
 
 # What the static library needs at link time and what had to be fetched of it (see STKIT_INSTALL).
@@ -15,8 +16,8 @@ set(stkit_fetched_link_deps)
 # A macro, so that what find_package sets reaches this scope.
 macro(stkit_dependency package target url sha256)
   if(STKIT_FETCH_DEPS)
-    FetchContent_Declare(${package} URL ${url} URL_HASH SHA256=${sha256} ${stkit_fetch_args}
-                         FIND_PACKAGE_ARGS ${ARGN})
+    FetchContent_Declare(${package} ${stkit_fetch_system} URL ${url} URL_HASH SHA256=${sha256}
+                         DOWNLOAD_EXTRACT_TIMESTAMP OFF FIND_PACKAGE_ARGS ${ARGN})
     FetchContent_MakeAvailable(${package})
   else()
     find_package(${package} ${ARGN} REQUIRED)
@@ -26,6 +27,7 @@ macro(stkit_dependency package target url sha256)
   endif()
   get_target_property(stkit_imported ${target} IMPORTED)
   if(NOT stkit_imported)
+    string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" ${package}_VERSION ${url})
     message(STATUS "${package}: no system package; built from ${url}")
     if("${target}" MATCHES "^(fmt|simdjson|hwy)::")
       list(APPEND stkit_fetched_link_deps ${package})

@@ -35,6 +35,9 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/stkit-config-version.cmak
                                  COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/stkit-config.cmake ${PROJECT_BINARY_DIR}/stkit-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/stkit)
-if(TARGET stkit_program)
-  install(TARGETS stkit_program)
+if(TARGET stkit_tool)
+  install(TARGETS stkit_tool)
+  if(NOT CMAKE_CROSSCOMPILING)  # made by the program, which must run here for that
+    install(DIRECTORY "${PROJECT_BINARY_DIR}/share/" DESTINATION ${CMAKE_INSTALL_DATAROOTDIR})
+  endif()
 endif()

@@ -10,10 +10,14 @@ build=$root/build/release
 binary=$build/tools/stkit/stkit
 stamp=$build/.built
 
+sources="CMakeLists.txt CMakePresets.json cmake include src tools/stkit"
+# A new commit changes what --version says.
+if [ -f "$root/.git/logs/HEAD" ]; then sources="$sources .git/logs/HEAD"; fi
+
 up_to_date() {
+  # shellcheck disable=SC2086  # a list of names
   [ -x "$binary" ] && [ -f "$stamp" ] &&
-    [ -z "$(cd "$root" && find CMakeLists.txt CMakePresets.json cmake include src tools/stkit \
-              -newer "$stamp" -print -quit 2>&1)" ]
+    [ -z "$(cd "$root" && find $sources -newer "$stamp" -print -quit 2>&1)" ]
 }
 
 if ! up_to_date; then
@@ -28,7 +32,7 @@ if ! up_to_date; then
     fi
     touch "$build/.building"
     set_up_build
-    build_preset release quiet stkit_program
+    build_preset release quiet stkit_tool
     mv "$build/.building" "$stamp"
   fi
   unlock_build

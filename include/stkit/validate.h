@@ -1,8 +1,8 @@
 // Whether a model is whole and sound.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,20 +23,23 @@ std::span<const std::string_view> loader_names();
 std::optional<Loader> parse_loader(std::string_view name);
 
 struct ValidateOptions {
-  bool deep = false;                     // read the weights: NaN, Inf, all zero, zero tail
-  std::optional<Loader> loader;          // check what this loader needs
-  std::optional<std::string> against;    // a second model that must hold the same tensors
-  std::optional<std::string> checksums;  // a file in sha256sum's format
-  OpenOptions open;
+  bool deep = false;                          // read the weights: NaN, Inf, all zero, zero tail
+  std::optional<Loader> loader = {};          // check what this loader needs
+  std::optional<std::string> against = {};    // a second model that must hold the same tensors
+  std::optional<std::string> checksums = {};  // a file in sha256sum's format
+  OpenOptions open = {};
 };
 
 struct ValidateReport {
-  std::vector<Finding> findings;  // by file, then severity
-  uint64_t files = 0, tensors = 0, bytes = 0;
+  // By path, then the heavier first. Of one kind in one file the first 20 are listed; one more
+  // finding stands for the rest and tells their number.
+  std::vector<Finding> findings;
+  std::array<uint64_t, 3> folded{};  // by severity: those that it stands for beyond itself
+  uint64_t files = 0, tensors = 0, bytes = 0;  // files: of weights
   // SHA-256 over the sorted (name, dtype, shape, bytes) of all tensors: the same for any sharding.
   std::optional<std::string> model_digest;  // when `against` asked for it
 
-  uint64_t count(Severity severity) const;
+  uint64_t count(Severity severity) const;  // listed and folded
   bool ok(bool strict) const;
 };
 

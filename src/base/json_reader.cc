@@ -35,15 +35,6 @@ std::string_view describe(simdjson::error_code code) {
   }
 }
 
-size_t first_invalid_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const Utf8Char c = decode_utf8(text.substr(i));
-    if (!c.valid) return i;
-    i += c.length;
-  }
-  return text.size();
-}
-
 // Where the scan that runs before all parsing, and which does not say, must have failed.
 size_t locate(simdjson::error_code code, std::string_view text) {
   if (code == simdjson::UTF8_ERROR) return first_invalid_utf8(text);
@@ -323,8 +314,7 @@ class JsonDocument {
 
   // Some versions of simdjson turn \udc00 on its own into three bytes that are not UTF-8.
   Result<std::string_view> checked(std::string_view unescaped, const char* token) {
-    if (first_invalid_utf8(unescaped) != unescaped.size())
-      return broken("half of a surrogate pair in a string", offset(token));
+    if (!is_utf8(unescaped)) return broken("half of a surrogate pair in a string", offset(token));
     return unescaped;
   }
 

@@ -343,15 +343,6 @@ class EntryReader {
   bool placed_ = false;  // begin_ and end_ are this entry's
 };
 
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const Utf8Char c = decode_utf8(text.substr(i));
-    if (!c.valid) return false;
-    i += c.length;
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<void> read_safetensors_entries(std::string_view text, uint32_t file_index, Arena& storage,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "formats/safetensors_entries.h"
 #include "stkit/text.h"
@@ -39,7 +40,9 @@ void keep_last_of_each_key(Metadata& metadata, FindingLog& log) {
   const auto key_of = [&](uint32_t i) -> const std::string& { return metadata[i].first; };
   std::vector<uint32_t> order(metadata.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, {}, key_of);
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    return std::tie(key_of(a), a) < std::tie(key_of(b), b);
+  });
 
   std::vector<bool> superseded(metadata.size());
   std::string_view first;

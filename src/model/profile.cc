@@ -29,7 +29,7 @@ std::string_view metadata_value(const Model& model, std::span<const std::string_
 
 constexpr std::string_view kArchitectureKeys[] = {"modelspec.architecture", "architecture"};
 constexpr std::string_view kModelTypeKeys[] = {"model_type", "modelspec.architecture",
-                                               "architecture", "base_model"};
+                                               "architecture", "ss_base_model_version"};
 constexpr std::string_view kModalityKeys[] = {"modality", "modelspec.modality"};
 
 std::string find_architecture(const Model& model) {
@@ -71,9 +71,8 @@ constexpr NamePattern kNamePatterns[] = {
 std::string_view model_type_by_names(std::span<const TensorInfo> tensors) {
   const NamePattern* best = std::end(kNamePatterns);
   for (const TensorInfo& tensor : tensors)
-    best = std::find_if(std::begin(kNamePatterns), best, [&](const NamePattern& row) {
-      return glob_match(row.glob, tensor.name);
-    });
+    best = std::find_if(std::begin(kNamePatterns), best,
+                        [&](const NamePattern& row) { return glob_match(row.glob, tensor.name); });
   return best == std::end(kNamePatterns) ? std::string_view() : best->model_type;
 }
 
