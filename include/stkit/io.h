@@ -29,8 +29,7 @@ class RandomAccessFile {
   virtual Result<void> read_at(uint64_t offset_bytes, std::span<std::byte> out) const = 0;
 
   // All bytes in memory, where the file can be mapped safely and cheaply; else empty. Touching them
-  // is fatal (SIGBUS) once the file was truncated, so inside the library only use_mapped() of
-  // src/io/mapped_read.h does.
+  // raises SIGBUS once somebody has truncated the file; read_at() reports that instead.
   virtual std::span<const std::byte> mapped() const { return {}; }
 
   // Tells this content from any other under the same name (size, time and inode, or an ETag), for
@@ -76,8 +75,8 @@ std::unique_ptr<RandomAccessFile> open_memory_file(std::string label,
                                                    std::span<const std::byte> data);
 
 enum class Access : uint8_t {
-  Auto,   // map where the filesystem makes that safe and fast, else read
-  Read,   // pread only
+  Auto,  // map where the filesystem makes that safe and fast, else read
+  Read,  // pread only
 };
 
 // Refuses anything but a regular file (never blocks on a FIFO). Holds one descriptor.

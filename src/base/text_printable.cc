@@ -52,6 +52,18 @@ void for_each_piece(std::string_view text, Visit visit) {
   }
 }
 
+size_t shown_cells(std::string_view text) {
+  size_t total = 0;
+  for_each_piece(text, [&](const Piece& piece) { total += piece.cells; });
+  return total;
+}
+
+// Without the rest of a character that was cut apart in front.
+std::string_view whole_characters(std::string_view text) {
+  for (int i = 0; i < 3 && !text.empty() && (text[0] & 0xC0) == 0x80; ++i) text.remove_prefix(1);
+  return text;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -63,25 +75,30 @@ std::string printable(std::string_view text) {
 }
 
 std::string printable(std::string_view text, size_t columns) {
-  size_t total = 0;
-  for_each_piece(text, [&](const Piece& piece) { total += piece.cells; });
-  if (total <= columns) return printable(text);
+  // Enough for any writing; what needs more is a stack of accents, or a megabyte meant to hurt.
+  constexpr size_t kBytesPerCell = 16;
+  const bool is_long = text.size() / (2 * kBytesPerCell) > columns;
+  if (!is_long && shown_cells(text) <= columns) return printable(text);
   if (columns == 0) return {};
+  const std::string_view front = is_long ? text.substr(0, columns * kBytesPerCell) : text;
+  const std::string_view back =
+      is_long ? whole_characters(text.substr(text.size() - columns * kBytesPerCell)) : text;
 
   const size_t tail_cells = (columns - 1) / 2;
   const size_t head_cells = columns - 1 - tail_cells;
-  std::string head, tail;
+  std::string head;
   size_t done = 0;
-  bool in_head = true;
-  for_each_piece(text, [&](const Piece& piece) {
+  for_each_piece(front, [&](const Piece& piece) {
     done += piece.cells;
-    in_head = in_head && done <= head_cells;
-    if (in_head) {
-      head += piece.text;
-    } else if (total - done + piece.cells <= tail_cells) {
-      // A combining character must not land on the ellipsis.
-      if (!tail.empty() || piece.cells > 0) tail += piece.text;
-    }
+    if (done <= head_cells) head += piece.text;
+  });
+
+  std::string tail;
+  size_t to_come = shown_cells(back);
+  for_each_piece(back, [&](const Piece& piece) {
+    // A combining character must not land on the ellipsis.
+    if (to_come <= tail_cells && (piece.cells > 0 || !tail.empty())) tail += piece.text;
+    to_come -= piece.cells;
   });
   return head + "…" + tail;
 }

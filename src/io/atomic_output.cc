@@ -130,14 +130,14 @@ Result<void> AtomicOutput::look_at_target() {
 Result<void> AtomicOutput::take_lock() {
   auto lock = OutputLock::take(calls_, folder_.get(), hidden_stem(name_) + ".lock", label_);
   if (!lock) return fail(with_space(std::move(lock).error()));
-  lock_ = *std::move(lock);
+  lock_.emplace(*std::move(lock));
   return {};
 }
 
 // Whoever holds the lock is alone, so other temporaries of the target are of processes that died.
 // On a network filesystem another machine may not see our lock, and they stay.
 void AtomicOutput::remove_leftovers() {
-  if (!lock_.is_held() || !is_on_local_filesystem(folder_.get())) return;
+  if (!lock_->is_held() || !is_on_local_filesystem(folder_.get())) return;
   std::vector<std::string> names;
   if (calls_.list(folder_.get(), names) != 0) return;
   for (const std::string& name : names)
@@ -204,7 +204,7 @@ Result<void> AtomicOutput::commit() {
   STKIT_TRY(sync_file());
   STKIT_TRY(publish());
   STKIT_TRY(sync_folder());
-  lock_.release();
+  lock_->release();
   return {};
 }
 

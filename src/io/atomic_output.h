@@ -67,7 +67,7 @@ class AtomicOutput final : public OutputFile {
   std::optional<mode_t> replaced_mode_;
   std::string temporary_;  // its name in the folder; empty when there is none
   Descriptor folder_;
-  OutputLock lock_;
+  std::optional<OutputLock> lock_;
   Descriptor file_;
 };
 

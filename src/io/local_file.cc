@@ -60,7 +60,7 @@ class LocalFile final : public RandomAccessFile {
                   fmt::format("{} bytes are needed at byte {}, but the file holds {}",
                               format_grouped(out.size()), format_grouped(offset_bytes),
                               format_grouped(size_bytes())),
-                  "the file is truncated", path_);
+                  "the file is truncated; copy or download it again", path_);
     while (!out.empty()) {
       const ssize_t count = uninterrupted(
           [&] { return calls_.pread(descriptor_.get(), out, static_cast<off_t>(offset_bytes)); });

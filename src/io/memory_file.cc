@@ -24,7 +24,7 @@ class MemoryFile final : public RandomAccessFile {
                   fmt::format("{} bytes are needed at byte {}, but the file holds {}",
                               format_grouped(out.size()), format_grouped(offset_bytes),
                               format_grouped(data_.size())),
-                  "the file is truncated", label_);
+                  "the file is truncated; copy or download it again", label_);
     if (!out.empty())
       std::memcpy(out.data(), data_.data() + static_cast<size_t>(offset_bytes), out.size());
     return {};

@@ -29,10 +29,12 @@ std::string holder_name(SystemCalls& calls, int file) {
   return printable(name.substr(0, name.find('\n')));
 }
 
-// Only for people, and on a full disk there is no room for it: failures do not matter.
-void sign(SystemCalls& calls, int file) {
+// Only for people, and on a full disk there is no room for it: failures do not matter. An empty
+// file is not truncated, because ext4 would then write it to the disk as it is closed.
+void sign(SystemCalls& calls, int file, off_t size) {
+  if (size > 0 && calls.truncate(file, 0) != 0) return;
   const std::string name = own_name() + "\n";
-  if (calls.truncate(file, 0) == 0) calls.pwrite(file, std::as_bytes(std::span(name)), 0);
+  calls.pwrite(file, std::as_bytes(std::span(name)), 0);
 }
 
 std::unexpected<Error> locked(std::string holder, const std::string& path) {
@@ -61,7 +63,7 @@ Result<OutputLock> OutputLock::take(SystemCalls& calls, int folder, std::string 
       return fail(write_error(errno, path, "cannot be locked"));
     if (calls.stat_at(folder, name.c_str(), named, AT_SYMLINK_NOFOLLOW) == 0 &&
         ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
-      sign(calls, lock.file_.get());
+      sign(calls, lock.file_.get(), ours.st_size);
       return lock;
     }
     lock.file_.close();

@@ -14,7 +14,7 @@ class OutputLock {
  public:
   OutputLock() = default;
   OutputLock(OutputLock&&) noexcept = default;
-  OutputLock& operator=(OutputLock&&) noexcept = default;
+  OutputLock& operator=(OutputLock&&) = delete;
   ~OutputLock() { release(); }
 
   // Takes the lock file `name` in `folder`, which must outlive the lock. `path` is the target, for

@@ -62,7 +62,8 @@ TEST(Printable, LeavesNoControlForAnyInput) {
       text += static_cast<char>(a);
       text += static_cast<char>(b);
     }
-  for (std::string_view rest = printable(text); !rest.empty();) {
+  const std::string shown = printable(text);
+  for (std::string_view rest = shown; !rest.empty();) {
     const Utf8Char c = decode_utf8(rest);
     ASSERT_TRUE(c.valid);
     ASSERT_NE(classify(c.code), CharacterClass::Hidden) << static_cast<uint32_t>(c.code);
@@ -76,6 +77,16 @@ TEST(PrintableCut, CutsAMegabyteInItsMiddle) {
   EXPECT_EQ(printable(name, 21), "model.xxxx…xxx.weight");
   EXPECT_EQ(display_width(printable(std::string(1'000'000, '\x1b'), 80)), 77u)
       << "an escape is never cut apart";
+}
+
+// T15
+TEST(PrintableCut, CutsAMegabyteThatTakesNoCells) {
+  std::string accents;
+  while (accents.size() < 1'000'000) accents += "\u0301";
+  EXPECT_LT(printable("a" + accents + "b", 80).size(), 10'000u);
+  std::string wide;
+  while (wide.size() < 1'000'000) wide += "文";
+  EXPECT_EQ(printable(wide, 8), "文文…文") << "no character is cut apart";
 }
 
 TEST(PrintableCut, FitsExactlyOrIsCut) {

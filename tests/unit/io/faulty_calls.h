@@ -60,7 +60,8 @@ class FaultyCalls final : public SystemCalls {
   int set_mode(int file, mode_t mode) override {
     return fails("set_mode", false) ? -1 : SystemCalls::set_mode(file, mode);
   }
-  int sync(int file) override { return fails("sync", true) ? -1 : SystemCalls::sync(file); }
+  // Hundreds of real ones would take minutes, and no test pulls the plug.
+  int sync(int) override { return fails("sync", true) ? -1 : 0; }
   int lock(int file) override { return fails("lock", true) ? -1 : SystemCalls::lock(file); }
   int rename(int folder, const char* from, const char* to) override {
     return fails("rename", true) ? -1 : SystemCalls::rename(folder, from, to);
