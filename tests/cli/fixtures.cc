@@ -31,7 +31,9 @@ void make_fixtures(const std::filesystem::path& folder) {
   const std::string values("\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\xc0\x7f\x00\x00\x00\x00", 16);
   const std::string changed("\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\xc0\x7f\x00\x00\x80\x3f", 16);
   ModelBuilder two;
-  two.tensor("a", DType::F32, {2, 2}, values).tensor("b", DType::F8_E4M3, {8}).metadata("format", "pt");
+  two.tensor("a", DType::F32, {2, 2}, values)
+      .tensor("b", DType::F8_E4M3, {8})
+      .metadata("format", "pt");
   write_file(folder / "two.safetensors", two.file_bytes());
   ModelBuilder other;
   other.tensor("a", DType::F32, {2, 2}, changed).tensor("b", DType::F8_E4M3, {2, 4});
@@ -41,7 +43,11 @@ void make_fixtures(const std::filesystem::path& folder) {
   cut.pop_back();
   write_file(folder / "short.safetensors", cut);
   ModelBuilder names;
-  names.tensor("red\x1b[31m\r\n", DType::U8, {1}).tensor("\xe2\x80\xae" "ltr", DType::U8, {1});
+  names.tensor("red\x1b[31m\r\n", DType::U8, {1})
+      .tensor(
+          "\xe2\x80\xae"
+          "ltr",
+          DType::U8, {1});
   names.metadata("title", "\x1b]0;owned\x07");
   write_file(folder / "names.safetensors", names.file_bytes());
   make_layers(folder / "layers");

@@ -20,8 +20,10 @@ namespace fs = std::filesystem;
 std::string expected(const fs::path& file) { return fs::exists(file) ? read_file(file) : ""; }
 
 void update(const fs::path& file, const std::string& content, const std::string& absent) {
-  if (content == absent) fs::remove(file);
-  else write_file(file, content);
+  if (content == absent)
+    fs::remove(file);
+  else
+    write_file(file, content);
 }
 
 class GoldenCase : public testing::Test {
@@ -46,7 +48,9 @@ class GoldenCase : public testing::Test {
   }
 
  private:
-  fs::path with(const char* extension) const { return fs::path(command_).replace_extension(extension); }
+  fs::path with(const char* extension) const {
+    return fs::path(command_).replace_extension(extension);
+  }
 
   fs::path command_;
 };

@@ -10,7 +10,7 @@ namespace stkit::test {
 
 struct RunSpec {
   std::vector<std::string> args;
-  std::filesystem::path folder;  // to run in
+  std::filesystem::path folder;                    // to run in
   std::map<std::string, std::string> environment;  // on top of PATH, HOME and LC_ALL=C.UTF-8
   std::string input;                               // on stdin
   std::filesystem::path output;                    // stdout goes there, and is not captured

@@ -63,9 +63,10 @@ Result<int> explain(const std::string& id, Session& session) {
 Result<int> write_checksums(const Options& options, const std::string& reference, Session& session,
                             JsonWriter& json) {
   STKIT_ASSIGN(const Model model, Model::open(reference, options.validate.open));
+  const bool to_file = options.write_checksums != kToOutput;
+  if (to_file) STKIT_TRY(check_not_input(model, options.write_checksums));
   STKIT_ASSIGN(const std::string list, checksum_list(model, session.run_options()));
-  if (options.write_checksums != kToOutput)
-    STKIT_TRY(write_text_file(options.write_checksums, list, options.force));
+  if (to_file) STKIT_TRY(write_text_file(options.write_checksums, list, options.force));
   if (session.json())
     json.begin_object()
         .field("checksums", list)

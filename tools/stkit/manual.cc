@@ -20,14 +20,21 @@ bool is_program(const CommandDoc& doc, const ProgramDoc& program) {
   return &doc == &program.program;
 }
 
-std::string usage_of(const CommandDoc& doc, bool program) {
-  return fmt::format("{}{} [options] {}", doc.name, program ? " [global options]" : "",
-                     doc.operands);
-}
-
 std::string usage_line(const CommandDoc& doc, bool program) {
   return program ? fmt::format("{} [global options] COMMAND [options] ...", doc.name)
-                 : usage_of(doc, false);
+                 : fmt::format("{} [options] {}", doc.name, doc.operands);
+}
+
+// Paragraphs, one a line of `text`, with a blank line between them.
+std::string paragraphs(std::string_view text, unsigned columns) {
+  std::string out;
+  for (const auto part : std::views::split(text, '
+')) {
+    if (!out.empty()) out += '
+';
+    out += wrap_text(std::string_view(part.begin(), part.end()), 2, columns);
+}
+return out;
 }
 
 std::string hanging(std::string_view label, std::string_view text, unsigned columns,
@@ -164,10 +171,7 @@ std::string long_help(const CommandDoc& doc, const ProgramDoc& program, const Te
                      wrap_text(fmt::format("{} - {}", doc.name, doc.summary), 2, columns);
   text +=
       heading("SYNOPSIS", paint) + wrap_text(usage_line(doc, is_program(doc, program)), 2, columns);
-  text += heading("DESCRIPTION", paint);
-  for (const auto part : std::views::split(doc.details, '\n'))
-    text += (text.ends_with("DESCRIPTION\n") || text.ends_with("\x1b[0m\n") ? "" : "\n") +
-            wrap_text(std::string_view(part.begin(), part.end()), 2, columns);
+  text += heading("DESCRIPTION", paint) + paragraphs(doc.details, columns);
   if (is_program(doc, program))
     text += heading("COMMANDS", paint) + commands_text(program, columns, paint);
   else

@@ -48,16 +48,16 @@ bool is_tokenizer_code(const ModelFile& file) {
   return base_name(file.name).starts_with("tokeni") && file.name.ends_with(".py");
 }
 
-Result<void> check_json(std::string text) {
-  const auto skip = [](JsonCursor root) { return root.skip(); };
-  const auto parse = [&](std::string& json) {
-    const size_t size = json.size();
-    json.append(kJsonPadding, '\0');
-    return read_json(std::string_view(json).substr(0, size), skip);
-  };
-  std::string strict = strict_json(text);
-  if (auto sound = parse(text)) return sound;
-  return parse(strict);
+Result<void> parse_padded(std::string text) {
+  const size_t size = text.size();
+  text.append(kJsonPadding, '\0');
+  return read_json(std::string_view(text).substr(0, size),
+                   [](JsonCursor root) { return root.skip(); });
+}
+
+Result<void> check_json(const std::string& text) {
+  if (auto sound = parse_padded(text)) return sound;
+  return parse_padded(strict_json(text));
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ void check_companions(Context& context) {
     if (!ours || !name.ends_with(".json") || name == "config.json" || name == "tokenizer.json")
       continue;
     auto text = context.model.read_companion(name);
-    auto sound = text ? check_json(std::move(*text)) : Result<void>(fail(std::move(text.error())));
+    auto sound = text ? check_json(*text) : Result<void>(fail(std::move(text.error())));
     if (!sound)
       context.report(tokenizer ? Check::BadTokenizer : Check::BadCompanion, file.path,
                      std::move(sound.error().message));

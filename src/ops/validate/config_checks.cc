@@ -49,9 +49,11 @@ struct DTypeName {
 constexpr DTypeName kDTypeNames[] = {
     {"float32", DType::F32}, {"float16", DType::F16}, {"bfloat16", DType::BF16}};
 
-bool has_scales(const NameTable& names) {
+// Scales as the fp8 methods of transformers and vLLM name them.
+bool has_fp8_scales(const NameTable& names) {
   return std::ranges::any_of(names.patterns(), [](const NamePattern& pattern) {
-    return is_quantization_side_tensor(pattern.last_component());
+    const std::string_view last = pattern.last_component();
+    return last == "weight_scale_inv" || last == "weight_scale";
   });
 }
 
@@ -121,8 +123,8 @@ void check_quantization(Context& context) {
     const bool elsewhere = context.in_folder("quantize_config.json") ||
                            context.in_folder("quant_config.json") ||
                            context.in_folder("hf_quant_config.json");
-    // Plain casts to 8-bit floats have no scales and need no configuration.
-    if (seen.empty() || elsewhere || (seen == "fp8" && !has_scales(context.names))) return;
+    // Plain casts to 8-bit floats, and formats of image tools, need no configuration.
+    if (seen.empty() || elsewhere || (seen == "fp8" && !has_fp8_scales(context.names))) return;
     context.report(Check::QuantizationMismatch, context.config_path(),
                    fmt::format("the tensors look quantized ({}), but there is no "
                                "quantization_config",

@@ -274,6 +274,16 @@ void check_loader_quirks(Context& context) {
                                              format->second),
                       .hint = "`stkit merge` writes `format: pt`"});
   }
+  const bool rust = loader == Loader::CandleVllm || loader == Loader::MistralRs;
+  if (const auto text = context.model.read_companion("config.json");
+      rust && text && context.config.present() && !JsonValue::parse(*text))
+    context.report({.check = Check::LoaderQuirk,
+                    .path = context.config_path(),
+                    .message = fmt::format("the config holds NaN or Infinity, which is no JSON; {} "
+                                           "refuses it",
+                                           loader_name(context)),
+                    .hint = "replace them by null or a large number",
+                    .severity_override = Severity::Error});
   const JsonValue* root = context.config.root();
   const JsonValue* old_name = root == nullptr ? nullptr : root->find("torch_dtype");
   if (loader == Loader::Vllm && old_name != nullptr && old_name->is_null() &&

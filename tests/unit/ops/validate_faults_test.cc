@@ -23,6 +23,8 @@ struct Fault {
   std::optional<Severity> severity = {};  // the table's, where nothing is said
 };
 
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
+
 void deep(const fs::path&, ValidateOptions& options) { options.deep = true; }
 
 std::function<void(const fs::path&, ValidateOptions&)> loader(Loader which) {
@@ -265,15 +267,6 @@ const Fault kFaults[] = {
        fs::remove(folder / "model.safetensors.index.json");
        options.loader = Loader::CandleVllm;
      }},
-    {"vllm: a stale index hides the file",
-     Check::LoaderWeights,
-     {},
-     "vllm takes no weight file, but this model is in model.safetensors",
-     [](const fs::path& folder, ValidateOptions& options) {
-       write_file(folder / "model.safetensors.index.json",
-                  R"({"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}})");
-       options.loader = Loader::Vllm;
-     }},
     {"candle has no complex numbers", Check::LoaderDType,
      [](TinyModel& m) { m.add("rope", {2}, DType::C64); }, "candle-vllm cannot read C64",
      loader(Loader::CandleVllm)},
@@ -285,6 +278,9 @@ const Fault kFaults[] = {
      "vllm is not known to run mlx quantization", loader(Loader::Vllm)},
     {"transformers: no format tag", Check::LoaderQuirk, [](TinyModel& m) { m.metadata.clear(); },
      "has no format", loader(Loader::Transformers)},
+    {"mistralrs: the config is Python's", Check::LoaderQuirk,
+     [](TinyModel& m) { m.config["time_step_limit"] = "[0.0, Infinity]"; }, "mistralrs refuses it",
+     loader(Loader::MistralRs), Severity::Error},
     {"vllm: torch_dtype is null", Check::LoaderQuirk,
      [](TinyModel& m) {
        m.config["torch_dtype"] = "null";

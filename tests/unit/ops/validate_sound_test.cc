@@ -15,6 +15,8 @@ struct Sound {
   std::function<TinyModel()> make;
 };
 
+void PrintTo(const Sound& sound, std::ostream* out) { *out << sound.name; }
+
 TinyModel tied_llama_with_rope_buffers() {
   TinyModel model = llama();
   model.tensors.erase("lm_head.weight");
@@ -339,6 +341,19 @@ TEST(Validate, LlamaPleasesEveryLoader) {
     EXPECT_TRUE(report.ok(true)) << name << '\n' << listing(report);
   }
   EXPECT_FALSE(parse_loader("ollama"));
+}
+
+// An index of shards that are gone, beside the file that replaced them.
+TEST(Validate, StaleIndexHidesTheFileFromVllm) {
+  const TempDir folder;
+  llama().write(folder.path());
+  write_file(folder / "model.safetensors.index.json",
+             R"({"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}})");
+  const ValidateReport report =
+      run_validate(folder / "model.safetensors", {.loader = Loader::Vllm});
+  const Finding* finding = find(report, Check::LoaderWeights);
+  ASSERT_NE(finding, nullptr) << listing(report);
+  EXPECT_EQ(finding->message, "vllm takes no weight file, but this model is in model.safetensors");
 }
 
 // An adapter has its own configuration and names; nothing of the base model can be expected.
