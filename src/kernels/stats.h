@@ -17,11 +17,6 @@ namespace stkit::kernels {
 // What is known of a run of values. Mean and deviation are kept rather than sums of x and x^2,
 // whose difference loses every digit when the mean is large against the spread.
 struct StatsAccumulator {
-<<<<<<< HEAD
-=======
-  double min = 0, max = 0;             // of finite values; meaningless while finite == 0
-  double sum = 0, sum_of_squares = 0;  // of finite values, compensated inside one block
->>>>>>> integration
   uint64_t finite = 0, nan = 0, inf = 0, zero = 0;
   double min = 0, max = 0;  // of finite values; meaningless while finite == 0
   // Of the finite values times 2^exponent. The exponent is 0 but for F64 beyond 2^400 or below
