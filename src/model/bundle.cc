@@ -198,17 +198,17 @@ const FolderEntry* choose_index(const Folder& folder, Bundle& bundle) {
       bundle.findings.push_back(not_a_file(folder, entry));
   }
   if (found.empty()) return nullptr;
-  const auto by_rank = [](const FolderEntry* entry) { return index_rank(base_name(entry->name)); };
-  std::ranges::stable_sort(found, {}, by_rank);
+  const auto rank = [](const FolderEntry* entry) { return index_rank(base_name(entry->name)); };
+  const FolderEntry* best = *std::ranges::min_element(found, {}, rank);
   std::vector<std::string> equals;
   for (const FolderEntry* entry : found)
-    if (by_rank(entry) == by_rank(found.front())) equals.emplace_back(base_name(entry->name));
+    if (rank(entry) == rank(best)) equals.emplace_back(base_name(entry->name));
   if (equals.size() > 1)
     bundle.findings.push_back(
         {.check = Check::AmbiguousModel,
          .path = folder.label(),
          .message = fmt::format("the folder holds several indexes: {}", list_names(equals))});
-  return found.front();
+  return best;
 }
 
 // Names of subfolders that hold weights: the components of a diffusers pipeline, checkpoints.

@@ -62,7 +62,7 @@ void on_abort(int) {
 }
 
 void handle(int signal_number, void (*handler)(int)) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
@@ -72,7 +72,7 @@ void handle(int signal_number, void (*handler)(int)) {
 // SIGTSTP has its default action while stopped; it is ours again once the program goes on.
 void on_continue(int) {
   const int saved = errno;
-  handle(SIGTSTP, on_suspend);
+  handle(SIGTSTP, on_suspend, SA_RESTART);
   errno = saved;
 }
 
@@ -83,8 +83,8 @@ CancelToken& cancel_token() { return g_token; }
 void install_signal_handlers() {
   handle(SIGINT, on_stop);
   handle(SIGTERM, on_stop);
-  handle(SIGTSTP, on_suspend);
-  handle(SIGCONT, on_continue);
+  handle(SIGTSTP, on_suspend, SA_RESTART);
+  handle(SIGCONT, on_continue, SA_RESTART);
   handle(SIGABRT, on_abort);
   handle(SIGPIPE, SIG_IGN);
   handle(SIGXFSZ, SIG_IGN);

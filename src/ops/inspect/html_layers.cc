@@ -241,7 +241,7 @@ void draw_cells(std::string& out, const Stack& stack, std::string_view part,
     fmt::format_to(
         std::back_inserter(out),
         R"(<rect class="f0{}" x="{:.2f}" y="{}" width="{:.2f}" height="{}" rx="2" fill-opacity="{:.3f}"><title>{}, {}: std {:.4g}{}</title></rect>)",
-        cell.faults > 0 ? " nan" : "", kLeft + static_cast<double>(bar) * step, y,
+        cell.faults > 0 ? " fault" : "", kLeft + static_cast<double>(bar) * step, y,
         std::max(step - 1.5, 1.0), kRow - 2, shades.opacity(deviation), stack.bar_label(bar),
         text(part, 80), deviation,
         cell.faults > 0 ? fmt::format("\n{} NaN or infinite", format_grouped(cell.faults)) : "");
