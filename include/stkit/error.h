@@ -73,17 +73,21 @@ inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::mo
 #define STKIT_CONCAT(a, b) STKIT_CONCAT_(a, b)
 
 // Returns the error of `expr` from the enclosing function, if it is one.
-#define STKIT_TRY(expr)                                          \
-  do {                                                           \
-    if (auto stkit_try_ = (expr); !stkit_try_) [[unlikely]]      \
-      return std::unexpected(std::move(stkit_try_).error());     \
-  } while (false)
+#define STKIT_TRY(expr) STKIT_TRY_(STKIT_CONCAT(stkit_try_, __COUNTER__), expr)
 
 // The same, and otherwise `decl = value`: STKIT_ASSIGN(auto file, open_file(path));
-#define STKIT_ASSIGN(decl, expr)                                                       \
-  auto STKIT_CONCAT(stkit_result_, __LINE__) = (expr);                                 \
-  if (!STKIT_CONCAT(stkit_result_, __LINE__)) [[unlikely]]                             \
-    return std::unexpected(std::move(STKIT_CONCAT(stkit_result_, __LINE__)).error());  \
-  decl = std::move(*STKIT_CONCAT(stkit_result_, __LINE__))
+#define STKIT_ASSIGN(decl, expr) STKIT_ASSIGN_(STKIT_CONCAT(stkit_result_, __COUNTER__), decl, expr)
+
+// Names by __COUNTER__: all of a lambda inside a macro's argument is on one __LINE__.
+#define STKIT_TRY_(result, expr)                         \
+  do {                                                   \
+    if (auto result = (expr); !result) [[unlikely]]      \
+      return std::unexpected(std::move(result).error()); \
+  } while (false)
+#define STKIT_ASSIGN_(result, decl, expr)              \
+  auto result = (expr);                                \
+  if (!result) [[unlikely]]                            \
+    return std::unexpected(std::move(result).error()); \
+  decl = std::move(*result)
 
 }  // namespace stkit

@@ -39,11 +39,11 @@ std::optional<Check> find_check(std::string_view id_or_slug);  // any case
 
 struct Finding {
   Check check;
-  std::string path;     // the file, as messages show it; may be empty
-  std::string tensor;   // may be empty
-  std::string message;  // with the numbers
-  std::string hint;     // the cure for this very case; the table's when empty
-  std::optional<Severity> severity_override;  // where context makes it lighter or heavier
+  std::string path = {};     // the file, as messages show it; may be empty
+  std::string tensor = {};   // may be empty
+  std::string message = {};  // with the numbers
+  std::string hint = {};     // the cure for this very case; the table's when empty
+  std::optional<Severity> severity_override = {};  // where context makes it lighter or heavier
 
   Severity severity() const { return severity_override.value_or(info(check).severity); }
 };

@@ -99,7 +99,8 @@ Result<TensorStats> tensor_stats(const Model& model, const TensorInfo& tensor,
 Result<Histogram> tensor_histogram(const Model& model, const TensorInfo& tensor, size_t buckets,
                                    const RunOptions& run);
 
-// The first `count` values as numbers (complex: real, imaginary). Every plain dtype, F4 to F64.
+// The first `count` elements, or all if there are fewer, as numbers (complex: two each). Every plain
+// dtype, F4 to F64.
 Result<std::vector<double>> first_values(const Model& model, const TensorInfo& tensor,
                                          uint64_t count);
 
@@ -107,14 +108,16 @@ Result<std::vector<double>> first_values(const Model& model, const TensorInfo& t
 Result<void> write_npy(const Model& model, const TensorInfo& tensor,
                        const std::string& path, bool overwrite, const RunOptions& run);
 
-enum class DiffKind : uint8_t { OnlyLeft, OnlyRight, DType, Shape, Data };
-std::string_view name(DiffKind kind);
+enum class DiffKind : uint8_t { OnlyLeft, OnlyRight, DType, Dimensions, Data };
+std::string_view name(DiffKind kind);  // "only_left", "only_right", "dtype", "shape", "data"
 
 struct TensorDiff {
   DiffKind kind;
   std::string tensor;
   std::string left, right;  // dtype or shape as text
-  // Data: how far apart, over values finite on both sides.
+  // Data: how far apart. Values differ when their bits do (as numbers, where the dtypes differ), so
+  // -0 differs from 0. Maximum and mean are over the values that are finite on both sides; equal
+  // values count as 0. NaN where no such pair is there, or for GGML blocks.
   uint64_t differing_values = 0;
   double max_abs_difference = 0;
   double mean_abs_difference = 0;
@@ -128,7 +131,8 @@ struct DiffReport {
   bool same() const { return differences.empty(); }
 };
 
-// Structure, and with `data` the values too.
+// Structure, and with `data` the values too: those of tensors of one shape, also across dtypes, so
+// that a model and its cast can be compared. The same report for any number of threads.
 Result<DiffReport> diff(const Model& left, const Model& right, bool data, const RunOptions& run);
 
 enum class Sort : uint8_t { File, Name, Size, Params, Offset };
@@ -144,10 +148,12 @@ void write_json(JsonWriter& json, const Model& model, const InspectReport& repor
 void write_json(JsonWriter& json, const DiffReport& report);
 void write_json(JsonWriter& json, const TensorStats& stats);
 
-// Indices into model.tensors(), filtered and sorted; names sort naturally.
+// Indices into model.tensors(), filtered and sorted: names naturally, sizes and parameters with the
+// largest first, ties in the order of the files.
 std::vector<uint32_t> select_tensors(const Model& model, std::string_view glob, Sort sort);
 
-// One self-contained page: no script, font or image from elsewhere.
+// One self-contained page: no script, font or image from elsewhere. The same bytes for the same
+// model, and a few megabytes at most, however large the model (the largest tensors are listed).
 std::string render_html(const Model& model, const InspectReport& report,
                         const std::vector<std::pair<std::string, Histogram>>& histograms = {});
 

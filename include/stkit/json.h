@@ -2,9 +2,12 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stkit {
@@ -17,12 +20,18 @@ namespace stkit {
 //   json.key("shape").begin_array().value(2).value(3).end_array();
 //   json.end_object();
 //
+// A document too large for memory: with `flush`, which is called between values whenever the string
+// holds more than kFlushBytes and must empty it; what is left at the end is the caller's to write.
+//
 // REQUIRES: calls that form one JSON value. Invalid UTF-8 becomes U+FFFD; NaN and infinities,
 // which JSON cannot say, become null.
 class JsonWriter {
  public:
-  explicit JsonWriter(std::string& out, unsigned indent_spaces = 0)
-      : out_(out), indent_spaces_(indent_spaces) {}
+  using Flush = std::function<void(std::string& text)>;
+  static constexpr size_t kFlushBytes = 64 * 1024;
+
+  explicit JsonWriter(std::string& out, unsigned indent_spaces = 0, Flush flush = {})
+      : out_(out), indent_spaces_(indent_spaces), flush_(std::move(flush)) {}
 
   JsonWriter& begin_object() { return open('{'); }
   JsonWriter& end_object() { return close('}'); }
@@ -61,6 +70,7 @@ class JsonWriter {
 
   std::string& out_;
   unsigned indent_spaces_;
+  Flush flush_;
   std::vector<bool> has_items_;  // one per open bracket
   bool after_key_ = false;
 };

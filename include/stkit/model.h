@@ -94,6 +94,7 @@ class Model {
   Result<void> check_unchanged() const;
 
  private:
+  friend struct ModelAccess;  // for the library's own operations
   struct Rep;
   explicit Model(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;

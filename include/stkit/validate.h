@@ -1,8 +1,8 @@
 // Whether a model is whole and sound.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,12 +31,15 @@ struct ValidateOptions {
 };
 
 struct ValidateReport {
-  std::vector<Finding> findings;  // by file, then severity
-  uint64_t files = 0, tensors = 0, bytes = 0;
+  // By path, then the heavier first. Of one kind in one file the first 20 are listed; one more
+  // finding stands for the rest and tells their number.
+  std::vector<Finding> findings;
+  std::array<uint64_t, 3> folded{};  // by severity: those that it stands for beyond itself
+  uint64_t files = 0, tensors = 0, bytes = 0;  // files: of weights
   // SHA-256 over the sorted (name, dtype, shape, bytes) of all tensors: the same for any sharding.
   std::optional<std::string> model_digest;  // when `against` asked for it
 
-  uint64_t count(Severity severity) const;
+  uint64_t count(Severity severity) const;  // listed and folded
   bool ok(bool strict) const;
 };
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace stkit {
@@ -31,6 +32,9 @@ class Arena {
     return {place, items.size()};
   }
 
+  // Keeps `memory`, which views point into already, for as long as the rest.
+  void adopt(std::unique_ptr<std::byte[]> memory) { adopted_.push_back(std::move(memory)); }
+
  private:
   // Large enough that a model of a million tensors takes few of them, small enough not to show in
   // a model of ten.
@@ -49,6 +53,7 @@ class Arena {
   }
 
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  std::vector<std::unique_ptr<std::byte[]>> adopted_;
   size_t capacity_ = 0;
   size_t used_ = 0;
 };

@@ -25,35 +25,46 @@ inline constexpr size_t kJsonPadding = 64;
 // Nested deeper than this is refused, as serde_json does.
 inline constexpr unsigned kJsonMaxDepth = 127;
 
+class JsonDocument;  // of the parser, inside json_reader.cc
+
 // One value of a document that is being read from front to back, for documents too large to hold
-// as a tree. Consume it exactly once: by object, array, one of the scalars, or skip.
+// as a tree. Consume it at most once: by object, array, one of the scalars, or skip.
+//
+// A value of another type than was asked for is an error that names both, and leaves the value
+// unconsumed: the caller may return the error or note it and go on. An error in the syntax ends
+// the document: every later call, and read_json itself, fails with it.
 class JsonCursor {
  public:
+  // By the first character alone: `nul` has type Null, and fails when it is consumed. So does what
+  // no value starts with.
   JsonType type() const;
 
-  // Calls `field` for every member, duplicates included. `key` is unescaped and valid until the
-  // call returns. A value that the callback did not consume is skipped.
+  // Calls `field` for every member, duplicates included. A value that the callback did not consume
+  // is skipped. `key` is unescaped and valid until the document is gone; a key without escapes is
+  // a view into the text.
   Result<void> object(FunctionRef<Result<void>(std::string_view key, JsonCursor value)> field);
   Result<void> array(FunctionRef<Result<void>(JsonCursor element)> element);
 
-  Result<std::string_view> string();  // unescaped; valid until the document is gone
+  Result<std::string_view> string();  // as `key` above
   // A whole number written as such: 3, but not -0, 3.0, 3e0 or 2^64.
   Result<uint64_t> uint();
+  std::optional<uint64_t> try_uint();  // the same without the cost of a message
   Result<double> number();
   Result<bool> boolean();
   // Reads past the value and everything in it, checking its syntax all the same.
   Result<void> skip();
 
  private:
-  friend Result<void> read_json(std::string_view, FunctionRef<Result<void>(JsonCursor)>);
-  struct Access;
-  alignas(8) unsigned char state_[32];  // the parser's own value type
-  unsigned depth_ = 0;
+  friend class JsonDocument;
+  JsonDocument* document_ = nullptr;
+  unsigned depth_ = 0;                  // containers around it; the root itself has 0
+  alignas(8) unsigned char value_[32];  // the parser's own value type; unused for the root
 };
 
 // Parses `text`, which must be followed by kJsonPadding readable bytes, and hands the root to
 // `root`. Fails with Corrupt on any violation of JSON anywhere in the text, BOM and trailing
-// characters included; the message names the byte.
+// characters included, and on numbers beyond the range of a double; the message names the byte.
+// Takes up to 4 bytes of memory for each bracket, comma, colon and scalar of the text.
 Result<void> read_json(std::string_view padded_text, FunctionRef<Result<void>(JsonCursor)> root);
 
 // A small document as a tree: config.json, an index's metadata, a tokenizer's settings.

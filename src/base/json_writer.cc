@@ -27,12 +27,16 @@ void append_escaped(std::string& out, std::string_view text) {
     switch (byte) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
       default:
-        if (byte < 0x20) fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-        else out += "\xEF\xBF\xBD";  // U+FFFD
+        if (byte < 0x20)
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+        else
+          out += "\xEF\xBF\xBD";  // U+FFFD
     }
     i += c.length;
     clean_from = i;
@@ -50,6 +54,7 @@ void JsonWriter::new_line() {
 }
 
 void JsonWriter::before_value() {
+  if (flush_ && out_.size() > kFlushBytes) flush_(out_);
   if (after_key_) {
     after_key_ = false;
     return;

@@ -29,4 +29,20 @@ inline Utf8Char decode_utf8(std::string_view text) {
   return {code, length, true};
 }
 
+// The offset of the first byte that is not part of well-formed UTF-8; text.size() when all are.
+inline size_t first_invalid_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
+    const Utf8Char c = decode_utf8(text.substr(i));
+    if (!c.valid) return i;
+    i += c.length;
+  }
+  return text.size();
+}
+
+inline bool is_utf8(std::string_view text) { return first_invalid_utf8(text) == text.size(); }
+
 }  // namespace stkit

@@ -13,7 +13,7 @@ namespace stkit::kernels {
 // Sums are kept so that partial results of blocks can be combined in block order with the same
 // result for any number of threads.
 struct StatsAccumulator {
-  double min = 0, max = 0;  // of finite values; meaningless while finite == 0
+  double min = 0, max = 0;             // of finite values; meaningless while finite == 0
   double sum = 0, sum_of_squares = 0;  // of finite values, compensated inside one block
   uint64_t finite = 0, nan = 0, inf = 0, zero = 0;
 

@@ -43,7 +43,7 @@ TEST(JsonWriter, Indents) {
 TEST(JsonWriter, EscapesStrings) {
   using namespace std::string_view_literals;
   EXPECT_EQ(json_of("a\"b\\c/d"sv), R"("a\"b\\c/d")");
-  EXPECT_EQ(json_of("\n\r\t\b\0\x1b"sv), R"("\n\r\t\u0008\u0000\u001b")");
+  EXPECT_EQ(json_of("\n\r\t\b\0\x1b"sv), R"("\n\r\t\b\u0000\u001b")");
   EXPECT_EQ(json_of("\x7F Größe 文 🚀"sv), "\"\x7F Größe 文 🚀\"");
   EXPECT_EQ(json_of("a\xFFz\xED\xA0\x80"sv), "\"a\uFFFDz\uFFFD\uFFFD\uFFFD\"");
   EXPECT_EQ(json_of("cut \xE2\x82"sv), "\"cut \uFFFD\uFFFD\"");

@@ -1,0 +1,174 @@
+#include "formats/safetensors_coverage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "formats/safetensors_reader.h"
+#include "stkit/text.h"
+
+namespace stkit {
+namespace {
+
+struct Extent {
+  std::string_view name;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
+// An empty tensor comes in front of the one that starts at the same byte.
+using Place = std::tuple<uint64_t, uint64_t, std::string_view>;
+Place place_of(const TensorInfo& tensor) {
+  return {tensor.offset_bytes, tensor.offset_bytes + tensor.size_bytes, tensor.name};
+}
+Place place_of(const BrokenEntry& entry) { return {entry.begin, entry.end, entry.name}; }
+
+// Goes through the extents of sound and broken entries in the order of the file.
+class ExtentWalk {
+ public:
+  explicit ExtentWalk(const SafetensorsEntries& entries)
+      : tensors_(entries.tensors), broken_(entries.broken) {}
+
+  bool next(Extent& extent) {
+    if (broken_.empty() && tensors_.empty()) return false;
+    if (tensors_.empty() ||
+        (!broken_.empty() && place_of(broken_.front()) < place_of(tensors_.front()))) {
+      extent = {broken_.front().name, broken_.front().begin, broken_.front().end};
+      broken_ = broken_.subspan(1);
+    } else {
+      const TensorInfo& tensor = tensors_.front();
+      extent = {tensor.name, tensor.offset_bytes, tensor.offset_bytes + tensor.size_bytes};
+      tensors_ = tensors_.subspan(1);
+    }
+    return true;
+  }
+
+ private:
+  std::span<const TensorInfo> tensors_;
+  std::span<const BrokenEntry> broken_;
+};
+
+template <class T>
+void sort_by_place(std::vector<T>& items) {
+  const auto before = [](const T& a, const T& b) { return place_of(a) < place_of(b); };
+  // Most writers list tensors in the order of their data.
+  if (!std::ranges::is_sorted(items, before)) std::ranges::sort(items, before);
+}
+
+void report_overlap(const Extent& extent, const Extent& holder, FindingLog& log) {
+  log.add(Check::TensorsOverlap, extent.name, [&] {
+    if (extent.begin == extent.end)
+      return fmt::format("tensor {}, which is empty, lies at byte {} inside tensor {}",
+                         quoted_name(extent.name), format_grouped(extent.begin),
+                         quoted_name(holder.name));
+    const uint64_t end = std::min(extent.end, holder.end);
+    return fmt::format("tensors {} and {} share bytes {} to {} of the data ({} bytes)",
+                       quoted_name(holder.name), quoted_name(extent.name),
+                       format_grouped(extent.begin), format_grouped(end),
+                       format_grouped(end - extent.begin));
+  });
+}
+
+void report_hole(uint64_t begin, const Extent& next, FindingLog& log) {
+  log.add(Check::DataHole, next.name, [&] {
+    return fmt::format("bytes {} to {} of the data ({} bytes) in front of tensor {} belong to none",
+                       format_grouped(begin), format_grouped(next.begin),
+                       format_grouped(next.begin - begin), quoted_name(next.name));
+  });
+}
+
+void report_truncation(const Extent& first_cut, uint64_t cut_count, uint64_t covered,
+                       uint64_t data_start, uint64_t data_bytes, FindingLog& log) {
+  log.add(Check::Truncated, first_cut.name, [&] {
+    return fmt::format(
+        "tensor {} ends at byte {} but the file holds {}: {} bytes are missing{}, like those of an "
+        "incomplete download",
+        quoted_name(first_cut.name), format_grouped(data_start + first_cut.end),
+        format_grouped(data_start + data_bytes), format_grouped(covered - data_bytes),
+        cut_count == 1 ? "" : fmt::format(", of {} tensors", format_grouped(cut_count)));
+  });
+}
+
+Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLog& log) {
+  const uint64_t rest = file.size_bytes() - start;
+  std::vector<std::byte> head(static_cast<size_t>(std::min<uint64_t>(rest, kForeignHeadBytes)));
+  STKIT_TRY(file.read_at(start, head));
+  log.add(Check::TrailingBytes, {}, [&] {
+    const std::string what = recognise_foreign(head).what;
+    return fmt::format("{} bytes follow the last tensor, from byte {} of the file on{}",
+                       format_grouped(rest), format_grouped(start),
+                       what.empty() ? "" : "; they look like " + what);
+  });
+  return {};
+}
+
+}  // namespace
+
+void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
+  std::vector<TensorInfo>& tensors = entries.tensors;
+  struct Key {
+    uint64_t hash;
+    uint32_t index;
+  };
+  std::vector<Key> keys(tensors.size());
+  for (uint32_t i = 0; i < keys.size(); ++i)
+    keys[i] = {std::hash<std::string_view>()(tensors[i].name), i};
+  // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
+  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
+    if (a.hash != b.hash) return a.hash < b.hash;
+    return std::tie(tensors[a.index].name, a.index) < std::tie(tensors[b.index].name, b.index);
+  });
+  std::vector<uint32_t> superseded;
+  for (size_t i = 1; i < keys.size(); ++i)
+    if (keys[i - 1].hash == keys[i].hash &&
+        tensors[keys[i - 1].index].name == tensors[keys[i].index].name)
+      superseded.push_back(keys[i - 1].index);
+  if (superseded.empty()) return;
+
+  std::ranges::sort(superseded);
+  for (const uint32_t index : superseded)
+    log.add(Check::DuplicateTensor, tensors[index].name, [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
+    });
+  uint32_t index = 0;
+  auto next = superseded.begin();
+  std::erase_if(tensors, [&](const TensorInfo&) {
+    if (next == superseded.end() || *next != index++) return false;
+    ++next;
+    return true;
+  });
+}
+
+void sort_by_place(SafetensorsEntries& entries) {
+  sort_by_place(entries.tensors);
+  sort_by_place(entries.broken);
+}
+
+Result<void> check_coverage(const RandomAccessFile& file, uint64_t data_start,
+                            const SafetensorsEntries& entries, FindingLog& log) {
+  const uint64_t data_bytes = file.size_bytes() - data_start;
+  // With an entry whose place is unknown, a hole is most likely its.
+  const bool all_placed = entries.unplaced == 0;
+  uint64_t covered = 0;
+  uint64_t cut_count = 0;
+  Extent holder, first_cut;
+  ExtentWalk walk(entries);
+  for (Extent extent; walk.next(extent);) {
+    if (extent.begin < covered) report_overlap(extent, holder, log);
+    if (extent.begin > covered && all_placed) report_hole(covered, extent, log);
+    if (extent.end > data_bytes && cut_count++ == 0) first_cut = extent;
+    if (extent.end >= covered) holder = extent;
+    covered = std::max(covered, extent.end);
+  }
+  if (covered > data_bytes)
+    report_truncation(first_cut, cut_count, covered, data_start, data_bytes, log);
+  else if (covered < data_bytes && all_placed)
+    STKIT_TRY(report_rest(file, data_start + covered, log));
+  return {};
+}
+
+}  // namespace stkit

@@ -1,0 +1,39 @@
+// Names and entries of a folder's listing.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "stkit/io.h"
+
+namespace stkit {
+
+inline std::string_view base_name(std::string_view name) {
+  return name.substr(name.rfind('/') + 1);
+}
+
+// "unet/" of "unet/model.safetensors"; empty at the top.
+inline std::string_view folder_prefix(std::string_view name) {
+  return name.substr(0, name.rfind('/') + 1);
+}
+
+// REQUIRES: `entries` is sorted by name.
+inline const FolderEntry* find_entry(std::span<const FolderEntry> entries, std::string_view name) {
+  const auto found = std::ranges::lower_bound(entries, name, {}, &FolderEntry::name);
+  return found != entries.end() && found->name == name ? &*found : nullptr;
+}
+
+inline constexpr std::string_view kWeightsSuffix = ".safetensors";
+inline constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+
+// Hidden files are none: macOS leaves `._model.safetensors` on foreign file systems.
+inline bool is_weights_name(std::string_view name) {
+  return name.ends_with(kWeightsSuffix) && !base_name(name).starts_with('.');
+}
+inline bool is_index_name(std::string_view name) {
+  return name.ends_with(kIndexSuffix) && !base_name(name).starts_with('.');
+}
+
+}  // namespace stkit

@@ -1,0 +1,62 @@
+#include "model/other_formats.h"
+
+#include <fmt/format.h>
+
+#include "formats/finding_log.h"
+#include "model/listing.h"
+#include "stkit/text.h"
+
+namespace stkit {
+namespace {
+
+// The most telling first: a ZeRO checkpoint also holds .pt files, a DCP folder often .bin files.
+constexpr OtherFormat kOtherFormats[] = {
+    {"{latest,*_optim_states.pt}", EntryKind::File, "a DeepSpeed checkpoint"},
+    {"global_step*", EntryKind::Folder, "a DeepSpeed checkpoint"},
+    {"*.distcp", EntryKind::File, "a torch.distributed checkpoint"},
+    {"pytorch_model_fsdp_*", EntryKind::Folder, "a torch.distributed checkpoint"},
+    {"model_world_size_*_rank_*.pt", EntryKind::File, "a sharded verl checkpoint"},
+    {"mp_rank_*", EntryKind::Folder, "a Megatron checkpoint"},
+    {"*.gguf", EntryKind::File, "GGUF files"},
+    {"*.uqff", EntryKind::File, "UQFF files (layers quantized by mistral.rs)"},
+    {"*.{bin,pt,pth,ckpt}", EntryKind::File, "PyTorch weights"},
+    {"*.npz", EntryKind::File, "NumPy archives"},
+    {"*.h5", EntryKind::File, "TensorFlow weights"},
+    {"*.msgpack", EntryKind::File, "Flax weights"},
+    {"*.onnx", EntryKind::File, "ONNX files"},
+    {"*.{ot,ggml,nemo,tflite,mlmodel,dduf}", EntryKind::File, "weights of another framework"},
+};
+
+// Weights of nothing, although they are named like PyTorch's.
+constexpr std::string_view kTrainingState =
+    "{optimizer,scheduler,scaler,training_args,rng_state*,random_states*}.{bin,pt,pth,pkl}";
+
+}  // namespace
+
+const OtherFormat* recognise_other_format(const FolderEntry& entry) {
+  const std::string_view name = base_name(entry.name);
+  if (glob_match(kTrainingState, name)) return nullptr;
+  for (const OtherFormat& row : kOtherFormats)
+    if (row.kind == entry.kind && glob_match(row.pattern, name)) return &row;
+  return nullptr;
+}
+
+std::string describe_other_formats(std::span<const FolderEntry> listing) {
+  const OtherFormat* best = nullptr;
+  std::string_view example;
+  for (const FolderEntry& entry : listing) {
+    const OtherFormat* row = recognise_other_format(entry);
+    if (row == nullptr || (best != nullptr && best <= row)) continue;
+    best = row;
+    example = base_name(entry.name);
+  }
+  return best == nullptr ? std::string() : fmt::format("{} ({})", best->what, quoted_name(example));
+}
+
+Error unsupported_format(std::string_view what, std::string path, std::string hint) {
+  if (hint.empty()) hint = "this version of stkit reads safetensors only";
+  return {ErrorCode::Unsupported, fmt::format("{} cannot be read", what), std::move(hint),
+          std::move(path)};
+}
+
+}  // namespace stkit

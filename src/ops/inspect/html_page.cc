@@ -1,0 +1,245 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/digest.h"
+#include "ops/inspect/html.h"
+#include "stkit/text.h"
+
+namespace stkit {
+namespace html {
+namespace {
+
+constexpr size_t kMostMetadata = 200;
+constexpr size_t kMostFiles = 500;
+constexpr size_t kMostNotices = 100;
+
+uint8_t hex_digit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
+
+std::string base64_of_hex(std::string_view hex) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  uint32_t bits = 0;
+  unsigned count = 0;
+  for (const char c : hex) {
+    bits = (bits << 4 | hex_digit(c)) & 0xFFFF;
+    count += 4;
+    if (count < 6) continue;
+    count -= 6;
+    out += kDigits[bits >> count & 63];
+  }
+  if (count > 0) out += kDigits[bits << (6 - count) & 63];
+  while (out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+// The source expression of a Content-Security-Policy that allows exactly this inline text.
+std::string policy_hash(std::string_view content) {
+  Digest digest(DigestKind::Sha256);
+  digest.update(content);
+  return fmt::format("'sha256-{}'", base64_of_hex(digest.hex()));
+}
+
+void append_head(std::string& out, const Model& model) {
+  fmt::format_to(std::back_inserter(out),
+                 R"html(<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src {}; script-src {}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{} · stkit</title>
+<style>{}</style></head>
+<body><main>
+)html",
+                 policy_hash(kStyle), policy_hash(kScript), text(model.name()), kStyle);
+}
+
+void append_tags(std::string& out, const Model& model, const Profile& profile) {
+  const auto tag = [&](std::string_view label, std::string_view value) {
+    if (!value.empty())
+      fmt::format_to(std::back_inserter(out), "<li>{} <b>{}</b></li>", label, text(value));
+  };
+  out += "<ul class=\"tags\">";
+  tag("format", name(model.format()));
+  tag("architecture", profile.architecture);
+  tag("type", profile.model_type);
+  tag("modality", profile.modality);
+  tag("quantization", profile.quantization);
+  if (profile.base_model_name != model.name()) tag("base model", profile.base_model_name);
+  out += "</ul>\n";
+}
+
+void append_card(std::string& out, std::string_view label, std::string_view value,
+                 std::string_view note) {
+  fmt::format_to(
+      std::back_inserter(out),
+      R"(<div class="card"><div class="label">{}</div><div class="value">{}</div><div class="note">{}</div></div>)",
+      label, value, note);
+}
+
+std::string counted(uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", format_grouped(count), count == 1 ? one : many);
+}
+
+void append_cards(std::string& out, const InspectReport& report) {
+  const Profile& profile = report.profile;
+  out += "<div class=\"cards\">";
+  append_card(out, "Parameters", format_count(report.parameter_count),
+              format_grouped(report.parameter_count));
+  append_card(out, "Size", format_bytes(report.total_bytes),
+              fmt::format("{} bytes", format_grouped(report.total_bytes)));
+  append_card(out, "Tensors", format_grouped(report.tensor_count),
+              fmt::format("in {}", counted(report.shard_count, "file", "files")));
+  const auto main_type = std::ranges::max_element(
+      report.dtypes, {}, [](const auto& entry) { return entry.second.bytes; });
+  if (main_type != report.dtypes.end() && report.weight_bytes > 0)
+    append_card(out, "Precision", name(main_type->first),
+                fmt::format("{:.1f} % of the weights",
+                            100.0 * static_cast<double>(main_type->second.bytes) /
+                                static_cast<double>(report.weight_bytes)));
+  if (profile.config.layers > 0)
+    append_card(out, "Layers", format_grouped(profile.config.layers),
+                profile.config.hidden_size == 0
+                    ? std::string()
+                    : fmt::format("{} wide", format_grouped(profile.config.hidden_size)));
+  if (!profile.quantization.empty())
+    append_card(out, "Quantization", text(profile.quantization, 24), "in the weights already");
+  else if (profile.requires_isq)
+    append_card(out, "Quantization", "none", "plain weights");
+  out += "</div>\n";
+}
+
+void append_notices(std::string& out, std::string_view title,
+                    const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  fmt::format_to(std::back_inserter(out), "<section class=\"notice\"><h2>{}</h2><ul>", title);
+  for (size_t i = 0; i < std::min(lines.size(), kMostNotices); ++i)
+    fmt::format_to(std::back_inserter(out), "<li>{}</li>", text(lines[i]));
+  if (lines.size() > kMostNotices)
+    fmt::format_to(std::back_inserter(out), "<li>and {} more</li>",
+                   format_grouped(lines.size() - kMostNotices));
+  out += "</ul></section>\n";
+}
+
+void append_section(std::string& out, std::string_view title, std::string_view content) {
+  if (content.empty()) return;
+  fmt::format_to(std::back_inserter(out), "<section><h2>{}</h2>{}</section>\n", title, content);
+}
+
+void append_fact(std::string& out, std::string_view label, std::string_view value) {
+  fmt::format_to(std::back_inserter(out), "<tr><td>{}</td><td>{}</td></tr>", label, value);
+}
+
+std::string configuration(const InspectReport& report) {
+  const ConfigSummary& config = report.profile.config;
+  const struct {
+    std::string_view label;
+    uint64_t value;
+  } numbers[] = {{"Layers", config.layers},
+                 {"Hidden size", config.hidden_size},
+                 {"Attention heads", config.heads},
+                 {"Key/value heads", config.kv_heads},
+                 {"Experts", config.experts},
+                 {"Vocabulary", config.vocab_size},
+                 {"Context length", config.context_length}};
+  std::string rows;
+  for (const auto& number : numbers)
+    if (number.value > 0) append_fact(rows, number.label, format_grouped(number.value));
+  append_fact(rows, "Weights", fmt::format("{} bytes", format_grouped(report.weight_bytes)));
+  append_fact(rows, "Headers", fmt::format("{} bytes", format_grouped(report.header_bytes)));
+  append_fact(rows, "Other bytes",
+              fmt::format("{} bytes", format_grouped(report.unaccounted_bytes)));
+  return "<table class=\"facts\">" + rows + "</table>";
+}
+
+std::string metadata(const Model& model) {
+  if (model.metadata().empty()) return {};
+  std::string rows;
+  size_t shown = 0;
+  for (const auto& [key, value] : model.metadata()) {
+    if (shown++ == kMostMetadata) break;
+    append_fact(rows, text(key, 80), text(value, 1000));
+  }
+  if (model.metadata().size() > kMostMetadata)
+    append_fact(rows, "…",
+                counted(model.metadata().size() - kMostMetadata, "more key", "more keys"));
+  return "<div class=\"scroll\"><table class=\"facts\">" + rows + "</table></div>";
+}
+
+std::string files(const Model& model) {
+  std::string out =
+      R"(<div class="scroll"><table class="plain"><thead><tr><th>Name</th><th>Role</th><th class="number">Tensors</th><th class="number">Size</th></tr></thead><tbody>)";
+  size_t shown = 0;
+  for (const ModelFile& file : model.files()) {
+    if (shown++ == kMostFiles) break;
+    fmt::format_to(
+        std::back_inserter(out),
+        R"(<tr><td class="mono">{}</td><td class="quiet">{}</td><td class="number">{}</td><td class="number">{}</td></tr>)",
+        text(file.name, 160), name(file.role),
+        file.role == FileRole::Weights ? format_grouped(file.tensor_count) : "",
+        format_bytes(file.size_bytes));
+  }
+  out += "</tbody></table></div>";
+  if (model.files().size() > kMostFiles)
+    fmt::format_to(std::back_inserter(out), "<p class=\"quiet\">and {}</p>",
+                   counted(model.files().size() - kMostFiles, "more file", "more files"));
+  return out;
+}
+
+}  // namespace
+
+std::string text(std::string_view foreign, size_t columns) {
+  std::string out;
+  for (const char c : printable(foreign, columns)) switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
+    }
+  return out;
+}
+
+}  // namespace html
+
+std::string render_html(const Model& model, const InspectReport& report,
+                        const std::vector<std::pair<std::string, Histogram>>& histograms) {
+  using namespace html;
+  std::string out;
+  append_head(out, model);
+  fmt::format_to(std::back_inserter(out), "<h1>{}</h1><p class=\"path mono\">{}</p>\n",
+                 text(model.name()), text(model.reference()));
+  append_tags(out, model, report.profile);
+  append_cards(out, report);
+  append_notices(out, "Warnings", report.warnings);
+  append_notices(out, "Missing files", report.missing_files);
+
+  out += "<div class=\"columns\">\n";
+  append_section(out, "Data types", dtype_chart(report));
+  append_section(out, "Roles", role_chart(model));
+  out += "</div>\n";
+  append_section(out, "Size by layer", layer_charts(model));
+  append_section(out, "Spread of the weights", heat_map(model, report));
+  out += "<div class=\"columns\">\n";
+  if (!report.isq.choices.empty())
+    append_section(out, "Size after quantization", isq_chart(report));
+  append_section(out, "In numbers", configuration(report));
+  out += "</div>\n";
+
+  std::string charts;
+  for (const auto& [tensor, histogram] : histograms)
+    charts += "<div>" + histogram_chart(tensor, histogram) + "</div>";
+  if (!charts.empty())
+    append_section(out, "Histograms", "<div class=\"columns\">" + charts + "</div>");
+  append_section(out, "Metadata", metadata(model));
+  append_section(out, "Files", files(model));
+  out += tensor_table(model, report);
+  out += "<footer>Made by <code>stkit inspect --html</code></footer>\n";
+  fmt::format_to(std::back_inserter(out), "</main>\n<script>{}</script>\n</body></html>\n",
+                 kScript);
+  return out;
+}
+
+}  // namespace stkit

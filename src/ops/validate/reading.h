@@ -1,0 +1,35 @@
+// Progress of work that reads files.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ops/validate/context.h"
+
+namespace stkit {
+
+// Ends as failed unless done() was called.
+class ReadingProgress {
+ public:
+  ReadingProgress(Progress* progress, std::string_view action,
+                  const std::vector<ProgressItem>& items);
+  ReadingProgress(const ReadingProgress&) = delete;
+  ReadingProgress& operator=(const ReadingProgress&) = delete;
+  ~ReadingProgress();
+
+  void advance(uint32_t item, uint64_t bytes) {  // thread-safe
+    if (progress_ != nullptr) progress_->advance(item, bytes);
+  }
+  void done() { ok_ = true; }
+
+ private:
+  Progress* progress_;
+  bool ok_ = false;
+};
+
+// One item for each of context.weights.
+std::vector<ProgressItem> weight_items(const Context& context);
+// By index of model.files(): the item of weight_items.
+std::vector<uint32_t> items_by_file(const Context& context);
+
+}  // namespace stkit

@@ -1,0 +1,43 @@
+#include "quant/types.h"
+
+namespace stkit::quant {
+namespace {
+
+// A type of 32-element blocks has nothing smaller to fall back to but F16.
+constexpr QuantType kTypes[] = {
+    {"q2k", DType::Q2_K, DType::Q4_0}, {"q3k", DType::Q3_K, DType::Q4_0},
+    {"q4_0", DType::Q4_0, DType::F16}, {"q4k", DType::Q4_K, DType::Q5_0},
+    {"q4_1", DType::Q4_1, DType::F16}, {"q5_0", DType::Q5_0, DType::F16},
+    {"q5k", DType::Q5_K, DType::Q5_1}, {"q5_1", DType::Q5_1, DType::F16},
+    {"q6k", DType::Q6_K, DType::Q8_0}, {"q8_0", DType::Q8_0, DType::F16},
+};
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+bool same_name(std::string_view a, std::string_view b) {
+  size_t i = 0, j = 0;
+  while (true) {
+    while (i < a.size() && a[i] == '_') ++i;
+    while (j < b.size() && b[j] == '_') ++j;
+    if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
+    if (lower(a[i++]) != lower(b[j++])) return false;
+  }
+}
+
+}  // namespace
+
+std::span<const QuantType> types() { return kTypes; }
+
+const QuantType* find_type(std::string_view name) {
+  for (const QuantType& type : kTypes)
+    if (same_name(type.isq, name)) return &type;
+  return nullptr;
+}
+
+DType type_of_rows(const QuantType& type, uint64_t row_elements) {
+  for (const DType candidate : {type.dtype, type.fallback})
+    if (row_elements % info(candidate).block_elements == 0) return candidate;
+  return DType::F16;
+}
+
+}  // namespace stkit::quant

@@ -1,0 +1,52 @@
+#include "command.h"
+
+namespace stkit::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"inspect", "look at a model without loading it", "MODEL...",
+     "Reads headers and companion files only: a model of any size costs milliseconds. Weights are "
+     "read where an option asks for them: --stats, --histogram, --tensor and --diff --data.\n"
+     "A MODEL is a .safetensors file, an index (model.safetensors.index.json), a config.json, or a "
+     "folder; what it is is found out by content. `-` stands for a list of models on standard "
+     "input, one a line.\n"
+     "With several models each is shown in turn. --json then prints an array, in the order of the "
+     "command line, in which a model that cannot be read is its error object; the exit code is 1 "
+     "when there is one.\n"
+     "Exit codes: 0 done; 1 --diff found differences, or some of several models failed; 2 usage; "
+     "3 corrupt or unsupported; 4 not found; 5 access denied; 7 the output file cannot be written.",
+     "stkit inspect ./Qwen3-8B  # what it is, what it holds, how to quantize it\n"
+     "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # its largest tensors\n"
+     "stkit inspect a.safetensors --diff b.safetensors --data  # where two models differ",
+     add_inspect},
+    {"validate", "say whether a model is whole and sound", "MODEL...",
+     "Checks every rule of the format, index against shards, companion files against weights, and "
+     "lists all findings, each with a stable id, a severity and a cure (--list-checks shows all "
+     "rules, --explain ID one). Weights are read with --deep, --against and --checksums.\n"
+     "With several models each is checked in turn, and --json prints an array in the order of the "
+     "command line, in which a model that cannot be opened is its error object.\n"
+     "Exit codes: 0 sound; 1 errors were found (with --strict, warnings too), or some of several "
+     "models could not be opened; 2 usage; 4 not found; 5 access denied.",
+     "stkit validate ./Qwen3-8B  # structure: a fraction of a second\n"
+     "stkit validate ./Qwen3-8B --deep --checksums SHA256SUMS  # every byte of it\n"
+     "stkit validate ./merged --against ./original  # same tensors, bit for bit?",
+     add_validate},
+    {"completion", "print completions for a shell", "SHELL",
+     "Prints a script that completes commands, options and their values.\n"
+     "bash: stkit completion bash > ~/.local/share/bash-completion/completions/stkit\n"
+     "zsh: stkit completion zsh > \"${fpath[1]}/_stkit\"\n"
+     "fish: stkit completion fish > ~/.config/fish/completions/stkit.fish",
+     "source <(stkit completion bash)  # for this shell only", add_completion},
+    {"help", "show the manual of a command", "[COMMAND]",
+     "Shows the manual of a command, or of the program: the same text as --help.",
+     "stkit help inspect  # all that inspect can do", add_help},
+    {"generate-man", "write the man pages", "DIR",
+     "Writes stkit.1 and one page a command into DIR. Packages and `cmake --install` use it.",
+     "stkit generate-man build/man  # make them", add_generate_man, true},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+}  // namespace stkit::cli

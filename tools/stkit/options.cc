@@ -1,0 +1,86 @@
+#include "options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "stkit/text.h"
+
+namespace stkit::cli {
+namespace {
+
+CLI::Validator check(std::function<std::string(std::string&)> test) {
+  return CLI::Validator(std::move(test), "");
+}
+
+std::string not_a_choice(const std::string& typed, std::span<const std::string_view> choices) {
+  const std::string_view meant = nearest(typed, choices);
+  const std::string list = fmt::format("one of: {}", fmt::join(choices, ", "));
+  return fmt::format("unknown value '{}'\n{}", typed,
+                     meant.empty() ? list : fmt::format("did you mean '{}'? {}", meant, list));
+}
+
+}  // namespace
+
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& value,
+                        std::span<const std::string_view> choices, const std::string& description) {
+  return app.add_option(name, value, description)
+      ->type_name(fmt::format("{}", fmt::join(choices, "|")))
+      ->check(check([choices](std::string& typed) {
+        return std::ranges::find(choices, typed) != choices.end() ? std::string()
+                                                                  : not_a_choice(typed, choices);
+      }));
+}
+
+CLI::Option* add_size(CLI::App& app, const std::string& name, uint64_t& bytes,
+                      const std::string& description) {
+  // The value is replaced by the bytes it means, which is what gets stored.
+  return app.add_option(name, bytes, description)
+      ->type_name("SIZE")
+      ->transform(check([](std::string& typed) {
+        const Result<uint64_t> parsed = parse_size(typed);
+        if (!parsed) return parsed.error().message + "\n" + parsed.error().hint;
+        typed = fmt::format("{}", *parsed);
+        return std::string();
+      }));
+}
+
+CLI::Option* add_count(CLI::App& app, const std::string& name, uint64_t& count, uint64_t most,
+                       const std::string& description) {
+  return app.add_option(name, count, description)
+      ->type_name("N")
+      ->check(check([most](std::string& typed) {
+        uint64_t number = 0;
+        const char* end = typed.data() + typed.size();
+        const auto [stop, error] = std::from_chars(typed.data(), end, number);
+        if (error == std::errc() && stop == end && number <= most) return std::string();
+        return fmt::format("'{}' is not a whole number from 0 to {}", typed, most);
+      }));
+}
+
+CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
+                      const std::string& type, const std::string& description) {
+  return app.add_option(name, value, description)->type_name(type);
+}
+
+CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
+                               const std::string& fallback, const std::string& type,
+                               const std::string& description) {
+  return app.add_flag(name + "{" + fallback + "}", value, description)
+      ->disable_flag_override(false)
+      ->type_name(type);
+}
+
+CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models) {
+  // Without the second call CLI11 would take a model named "[a,b]" for a list.
+  return app.add_option("MODEL", models, "What to look at; `-` for a list on standard input")
+      ->expected(0, std::numeric_limits<int>::max() / 2)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("MODEL");
+}
+
+}  // namespace stkit::cli

@@ -1,0 +1,149 @@
+#include "progress_tracker.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace stkit::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{50};
+
+// Speeds are averaged over about this long, so that a stall shows soon and a hiccup does not.
+constexpr double kSpeedWindowSeconds = 3;
+
+double seconds(TimePoint::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+unsigned whole_percent(uint64_t done, uint64_t total) {
+  if (total == 0 || done >= total) return 100;
+  // Beyond this, 100 times as many bytes do not fit 64 bits; a percent of the total is exact enough.
+  constexpr uint64_t kExact = UINT64_MAX / 100;
+  return static_cast<unsigned>(done <= kExact ? done * 100 / total : done / (total / 100 + 1));
+}
+
+ProgressTracker::ProgressTracker(std::unique_ptr<ProgressStyle> style, Clock clock)
+    : style_(std::move(style)), clock_(std::move(clock)) {
+  if (clock_) return;
+  clock_ = [] { return std::chrono::steady_clock::now(); };
+  ticker_ = std::thread([this] { run_ticker(); });
+}
+
+ProgressTracker::~ProgressTracker() { stop_ticker(); }
+
+void ProgressTracker::begin(std::string_view action, std::span<const ProgressItem> items) {
+  const std::lock_guard lock(mutex_);
+  action_ = action;
+  items_.assign(items.begin(), items.end());
+  counters_ = std::make_unique<Counter[]>(items_.size());
+  sampled_bytes_ = 0;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    counters_[i].done_bytes = items_[i].done_bytes;
+    counters_[i].state = items_[i].state;
+    sampled_bytes_ += items_[i].done_bytes;
+  }
+  begun_ = last_sample_ = clock_();
+  bytes_per_second_ = 0;
+  active_ = true;
+  painted_ = false;
+  changed_ = true;
+}
+
+void ProgressTracker::advance(uint32_t item, uint64_t bytes) {
+  counters_[item].done_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  changed_.store(true, std::memory_order_relaxed);
+}
+
+void ProgressTracker::set_state(uint32_t item, ItemState state) {
+  counters_[item].state.store(state, std::memory_order_relaxed);
+  changed_.store(true, std::memory_order_relaxed);
+}
+
+void ProgressTracker::restart(uint32_t item, uint64_t done_bytes) {
+  counters_[item].done_bytes.store(done_bytes, std::memory_order_relaxed);
+  changed_.store(true, std::memory_order_relaxed);
+}
+
+void ProgressTracker::end(bool ok) {
+  const std::lock_guard lock(mutex_);
+  if (!active_) return;
+  active_ = false;
+  style_->step_done(view(clock_()), ok, painted_);
+}
+
+void ProgressTracker::tick() {
+  const std::lock_guard lock(mutex_);
+  if (!active_) return;
+  const TimePoint now = clock_();
+  const ProgressStyle::Timing timing = style_->timing();
+  const auto since = now - last_paint_;  // of an earlier step too: the interval holds across steps
+  const bool due = (!painted_ && now - begun_ >= timing.first && since >= timing.interval) ||
+                   (painted_ && changed_ && since >= timing.interval) ||
+                   (painted_ && since >= timing.heartbeat);
+  if (!due) return;
+  changed_ = false;
+  painted_ = true;
+  last_paint_ = now;
+  style_->paint(view(now));
+}
+
+void ProgressTracker::finish(bool ok) {
+  stop_ticker();
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(finished_, true)) return;
+  style_->finish(view(clock_()), ok);
+}
+
+ProgressView ProgressTracker::view(TimePoint now) {
+  ProgressView seen;
+  seen.action = action_;
+  seen.items = items_;
+  for (size_t i = 0; i < seen.items.size(); ++i) {
+    ProgressItem& item = seen.items[i];
+    item.state = counters_[i].state;
+    item.done_bytes = counters_[i].done_bytes;
+    if (item.size_bytes > 0) item.done_bytes = std::min(item.done_bytes, item.size_bytes);
+    seen.done_bytes += item.done_bytes;
+    seen.total_bytes += std::max(item.size_bytes, item.done_bytes);
+  }
+  if (const double passed = seconds(now - last_sample_); passed > 0) {
+    const double speed =
+        std::max(0.0, static_cast<double>(seen.done_bytes) - static_cast<double>(sampled_bytes_)) /
+        passed;
+    // The first sample counts in full: there is nothing to average it with.
+    const double weight = last_sample_ == begun_ ? 1 : 1 - std::exp(-passed / kSpeedWindowSeconds);
+    bytes_per_second_ += weight * (speed - bytes_per_second_);
+    sampled_bytes_ = seen.done_bytes;
+    last_sample_ = now;
+  }
+  seen.percent = whole_percent(seen.done_bytes, seen.total_bytes);
+  seen.bytes_per_second = bytes_per_second_;
+  seen.elapsed_seconds = seconds(now - begun_);
+  if (bytes_per_second_ >= 1)
+    seen.eta_seconds =
+        static_cast<double>(seen.total_bytes - seen.done_bytes) / bytes_per_second_;
+  return seen;
+}
+
+void ProgressTracker::run_ticker() {
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(lock, kTick, [this] { return stopping_; })) {
+    lock.unlock();
+    tick();
+    lock.lock();
+  }
+}
+
+void ProgressTracker::stop_ticker() {
+  if (!ticker_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  ticker_.join();
+}
+
+}  // namespace stkit::cli

@@ -1,0 +1,98 @@
+// Progress, shown: one tracker counts and keeps time, a style paints what it is told to.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "stkit/progress.h"
+
+namespace stkit::cli {
+
+class Console;
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Clock = std::function<TimePoint()>;
+
+// How far the work is at one moment.
+struct ProgressView {
+  std::string_view action;
+  std::vector<ProgressItem> items;
+  uint64_t done_bytes = 0, total_bytes = 0;
+  unsigned percent = 0;  // weighted by bytes, rounded down
+  double bytes_per_second = 0;
+  double eta_seconds = -1;  // negative: unknown
+  double elapsed_seconds = 0;
+};
+
+unsigned whole_percent(uint64_t done, uint64_t total);
+
+class ProgressStyle {
+ public:
+  // When to paint: not before `first`, then every `interval` if anything changed, and every
+  // `heartbeat` in any case.
+  struct Timing {
+    std::chrono::milliseconds first, interval, heartbeat;
+  };
+  virtual ~ProgressStyle() = default;
+  virtual Timing timing() const = 0;
+  virtual void paint(const ProgressView& view) = 0;
+  // A step of the work is over (there may be another). `painted`: paint was called for it.
+  virtual void step_done(const ProgressView& view, bool ok, bool painted) = 0;
+  // All is over. Called exactly once.
+  virtual void finish(const ProgressView& last, bool ok) = 0;
+};
+
+std::unique_ptr<ProgressStyle> make_progress_bar(Console& console);
+std::unique_ptr<ProgressStyle> make_plain_progress(Console& console);
+std::unique_ptr<ProgressStyle> make_json_progress(Console& console);
+
+class ProgressTracker final : public Progress {
+ public:
+  // With a clock of the caller's there is no thread: the caller calls tick().
+  explicit ProgressTracker(std::unique_ptr<ProgressStyle> style, Clock clock = {});
+  ~ProgressTracker() override;
+
+  void begin(std::string_view action, std::span<const ProgressItem> items) override;
+  void advance(uint32_t item, uint64_t bytes) override;
+  void set_state(uint32_t item, ItemState state) override;
+  void restart(uint32_t item, uint64_t done_bytes) override;
+  void end(bool ok) override;
+
+  void tick();
+  void finish(bool ok);
+
+ private:
+  struct Counter {
+    std::atomic<uint64_t> done_bytes{0};
+    std::atomic<ItemState> state{ItemState::Queued};
+  };
+
+  ProgressView view(TimePoint now);
+  void run_ticker();
+  void stop_ticker();
+
+  std::unique_ptr<ProgressStyle> style_;
+  Clock clock_;
+  std::mutex mutex_;  // over all below but the counters
+  std::string action_;
+  std::vector<ProgressItem> items_;
+  std::unique_ptr<Counter[]> counters_;
+  std::atomic<bool> changed_{false};
+  bool active_ = false, painted_ = false, finished_ = false;
+  TimePoint begun_{}, last_paint_{}, last_sample_{};
+  uint64_t sampled_bytes_ = 0;
+  double bytes_per_second_ = 0;
+
+  std::condition_variable stop_;
+  bool stopping_ = false;
+  std::thread ticker_;
+};
+
+}  // namespace stkit::cli

@@ -1,0 +1,51 @@
+#include "session.h"
+
+#include <unistd.h>
+
+#include <optional>
+
+#include "signals.h"
+
+namespace stkit::cli {
+namespace {
+
+ColorMode color_mode(std::string_view name) {
+  return name == "always" ? ColorMode::Always
+         : name == "never" ? ColorMode::Never
+                           : ColorMode::Auto;
+}
+
+std::unique_ptr<ProgressTracker> make_progress(const GlobalOptions& global, Console& console) {
+  std::string_view style = global.progress;
+  if (style == "auto")
+    style = global.quiet ? "none" : console.terminal().is_terminal ? "bar" : "plain";
+  if (style == "bar") return std::make_unique<ProgressTracker>(make_progress_bar(console));
+  if (style == "plain") return std::make_unique<ProgressTracker>(make_plain_progress(console));
+  if (style == "json") return std::make_unique<ProgressTracker>(make_json_progress(console));
+  return nullptr;
+}
+
+}  // namespace
+
+Session::Session(const ProgramDoc& program, const GlobalOptions& global, Output& out,
+                 Console& console)
+    : program_(program),
+      global_(global),
+      out_(out),
+      terminal_(look_at(STDOUT_FILENO, color_mode(global.color))),
+      paint_(terminal_.color),
+      json_(global.json) {
+  console.set_color(color_mode(global.color));
+  progress_ = make_progress(global, console);
+}
+
+RunOptions Session::run_options() const {
+  return {static_cast<unsigned>(global_.threads), global_.max_memory_bytes, progress_.get(),
+          &cancel_token()};
+}
+
+void Session::finish(bool ok) {
+  if (progress_) progress_->finish(ok);
+}
+
+}  // namespace stkit::cli

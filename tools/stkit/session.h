@@ -1,0 +1,42 @@
+// What a running command has at hand.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "command_line.h"
+#include "console.h"
+#include "output.h"
+#include "progress_tracker.h"
+#include "stkit/progress.h"
+#include "terminal.h"
+
+namespace stkit::cli {
+
+class Session {
+ public:
+  Session(const ProgramDoc& program, const GlobalOptions& global, Output& out, Console& console);
+
+  const ProgramDoc& program() const { return program_; }
+  Output& out() { return out_; }
+  const Terminal& terminal() const { return terminal_; }  // of stdout
+  const Paint& paint() const { return paint_; }
+  bool json() const { return json_; }
+  void set_json(bool yes) { json_ = yes; }  // a command's own way to ask for it
+
+  RunOptions run_options() const;
+
+  // Progress is over, whatever came of the work.
+  void finish(bool ok);
+
+ private:
+  const ProgramDoc& program_;
+  const GlobalOptions& global_;
+  Output& out_;
+  Terminal terminal_;
+  Paint paint_;
+  bool json_;
+  std::unique_ptr<ProgressTracker> progress_;
+};
+
+}  // namespace stkit::cli

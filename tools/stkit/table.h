@@ -1,0 +1,27 @@
+// Aligned columns that fit the terminal; in a pipe nothing is cut.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "output.h"
+#include "terminal.h"
+
+namespace stkit::cli {
+
+struct Column {
+  std::string title;  // no row of titles when all are empty
+  bool right = false;
+  bool elastic = false;  // gives way when the table is too wide; at most one
+  std::string (Paint::*style)(std::string_view) const = nullptr;
+};
+
+// `fill` sets the cells of a row, raw: what is not printable is escaped here. It is asked for each
+// row twice, so that a table of a million rows needs no memory.
+void write_table(Output& out, const Terminal& terminal, std::span<const Column> columns,
+                 size_t rows, const std::function<void(size_t, std::vector<std::string>&)>& fill,
+                 unsigned indent = 2);
+
+}  // namespace stkit::cli
