@@ -23,11 +23,11 @@ std::span<const std::string_view> loader_names();
 std::optional<Loader> parse_loader(std::string_view name);
 
 struct ValidateOptions {
-  bool deep = false;                     // read the weights: NaN, Inf, all zero, zero tail
-  std::optional<Loader> loader;          // check what this loader needs
-  std::optional<std::string> against;    // a second model that must hold the same tensors
-  std::optional<std::string> checksums;  // a file in sha256sum's format
-  OpenOptions open;
+  bool deep = false;                          // read the weights: NaN, Inf, all zero, zero tail
+  std::optional<Loader> loader = {};          // check what this loader needs
+  std::optional<std::string> against = {};    // a second model that must hold the same tensors
+  std::optional<std::string> checksums = {};  // a file in sha256sum's format
+  OpenOptions open = {};
 };
 
 struct ValidateReport {

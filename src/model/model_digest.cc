@@ -35,18 +35,18 @@ Result<std::string> model_digest(const Model& model, const RunOptions& run) {
   const std::span<const TensorInfo> tensors = model.tensors();
   std::vector<std::string> digests(tensors.size());
   ReadBuffers buffers(run, 1);
-  STKIT_TRY(parallel_for(tensors.size(), buffers.threads(), run.cancel,
-                         [&](size_t i, unsigned worker) -> Result<void> {
+  const auto hash = [&](size_t i, unsigned worker) -> Result<void> {
     Digest digest;
-    STKIT_TRY(read_in_blocks(model, tensors[i], buffers.one(worker), run.cancel,
-                             [&](uint64_t, std::span<const std::byte> block) -> Result<void> {
+    const auto update = [&](uint64_t, std::span<const std::byte> block) -> Result<void> {
       digest.update(block);
       if (run.progress != nullptr) run.progress->advance(tensors[i].file, block.size());
       return {};
-    }));
+    };
+    STKIT_TRY(read_in_blocks(model, tensors[i], buffers.one(worker), run.cancel, update));
     digests[i] = digest.hex();
     return {};
-  }));
+  };
+  STKIT_TRY(parallel_for(tensors.size(), buffers.threads(), run.cancel, hash));
   STKIT_TRY(model.check_unchanged());
   return combine_digests(model, digests);
 }

@@ -71,9 +71,8 @@ constexpr NamePattern kNamePatterns[] = {
 std::string_view model_type_by_names(std::span<const TensorInfo> tensors) {
   const NamePattern* best = std::end(kNamePatterns);
   for (const TensorInfo& tensor : tensors)
-    best = std::find_if(std::begin(kNamePatterns), best, [&](const NamePattern& row) {
-      return glob_match(row.glob, tensor.name);
-    });
+    best = std::find_if(std::begin(kNamePatterns), best,
+                        [&](const NamePattern& row) { return glob_match(row.glob, tensor.name); });
   return best == std::end(kNamePatterns) ? std::string_view() : best->model_type;
 }
 

@@ -18,10 +18,10 @@ ReadBuffers::ReadBuffers(const RunOptions& run, size_t each)
     : threads_(thread_count(run)), each_(each), buffer_bytes_(kBufferBytes) {
   if (run.max_memory_bytes > 0) {
     const uint64_t least = kLeastBufferBytes * each;
-    threads_ = static_cast<unsigned>(
-        std::clamp<uint64_t>(run.max_memory_bytes / least, 1, threads_));
-    buffer_bytes_ = static_cast<size_t>(std::clamp(run.max_memory_bytes / threads_ / each,
-                                                   kLeastBufferBytes, kBufferBytes));
+    threads_ =
+        static_cast<unsigned>(std::clamp<uint64_t>(run.max_memory_bytes / least, 1, threads_));
+    buffer_bytes_ = static_cast<size_t>(
+        std::clamp(run.max_memory_bytes / threads_ / each, kLeastBufferBytes, kBufferBytes));
   }
   buffers_.resize(threads_);
 }

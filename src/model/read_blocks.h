@@ -32,8 +32,8 @@ class ReadBuffers {
   std::vector<std::vector<std::byte>> buffers_;
 };
 
-// Calls use(first_element, block) for the bytes of a tensor from front to back, in blocks that fit `buffer`.
-// REQUIRES: buffer holds at least one block of the dtype.
+// Calls use(first_element, block) for the bytes of a tensor from front to back, in blocks that fit
+// `buffer`. REQUIRES: buffer holds at least one block of the dtype.
 using UseBlock = FunctionRef<Result<void>(uint64_t first_element, std::span<const std::byte>)>;
 Result<void> read_in_blocks(const Model& model, const TensorInfo& tensor,
                             std::span<std::byte> buffer, const CancelToken* cancel, UseBlock use);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
+#include "base/python_json.h"
 #include "formats/safetensors_reader.h"
 #include "model/bundle.h"
 #include "model/companions.h"
@@ -114,9 +115,13 @@ void read_config(ModelContents& contents) {
   const Result<std::string> text = read_text_file(*contents.folder, file->name);
   if (!text) return report(text.error().message);
   Result<JsonValue> config = JsonValue::parse(*text);
+  // What Python writes beyond JSON is no defect of the model; without it there is a message to
+  // give.
+  if (!config)
+    if (auto python = JsonValue::parse(strict_json(*text))) config = std::move(python);
   if (!config) return report(config.error().message);
   if (config->type() != JsonType::Object)
-    return report(fmt::format("config.json is {} where an object belongs", name(config->type())));
+    return report(fmt::format("config.json is of type {}, not object", name(config->type())));
   contents.config = std::move(*config);
 }
 

@@ -19,7 +19,7 @@ class Parser {
   Result<void> root(JsonCursor cursor) {
     if (cursor.type() != JsonType::Object) {
       report(Check::BadIndex,
-             fmt::format("the index is {} where an object belongs", name(cursor.type())));
+             fmt::format("the index is of type {}, not object", name(cursor.type())));
       return cursor.skip();
     }
     STKIT_TRY(cursor.object([&](std::string_view key, JsonCursor value) -> Result<void> {
@@ -38,7 +38,7 @@ class Parser {
     if (++maps_seen_ == 2) report(Check::BadIndex, "the index has two weight_maps");
     if (value.type() != JsonType::Object) {
       report(Check::BadIndex,
-             fmt::format("weight_map is {} where an object belongs", name(value.type())));
+             fmt::format("weight_map is of type {}, not object", name(value.type())));
       return value.skip();
     }
     STKIT_TRY(value.object([&](std::string_view tensor, JsonCursor file) -> Result<void> {
@@ -63,7 +63,7 @@ class Parser {
       if (key != "total_size") return field.skip();
       if (field.type() != JsonType::Number) {
         report(Check::WrongTotalSize,
-               fmt::format("total_size is {} where a number belongs", name(field.type())));
+               fmt::format("total_size is of type {}, not number", name(field.type())));
         return field.skip();
       }
       STKIT_ASSIGN(index_.total_size, field.number());

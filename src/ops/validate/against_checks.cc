@@ -26,9 +26,10 @@ std::vector<uint32_t> join(Context& context, const Model& other) {
   std::vector<uint32_t> partner(ours.size(), kNone);
   const auto only = [&](Check check, const std::string& path, std::string_view tensor,
                         const Model& lacking) {
-    context.report({.check = check, .path = path, .tensor = std::string(tensor),
-                    .message = fmt::format("'{}' is not in {}", tensor, lacking.reference()),
-                    .hint = {}, .severity_override = {}});
+    context.report({.check = check,
+                    .path = path,
+                    .tensor = std::string(tensor),
+                    .message = fmt::format("'{}' is not in {}", tensor, lacking.reference())});
   };
   size_t i = 0, j = 0;
   while (i < left.size() || j < right.size()) {
@@ -50,12 +51,12 @@ std::vector<uint32_t> join(Context& context, const Model& other) {
 
 bool same_type(Context& context, const TensorInfo& ours, const TensorInfo& theirs) {
   if (ours.dtype == theirs.dtype && std::ranges::equal(ours.shape, theirs.shape)) return true;
-  context.report({.check = Check::DifferentType, .path = context.path_of(ours),
+  context.report({.check = Check::DifferentType,
+                  .path = context.path_of(ours),
                   .tensor = std::string(ours.name),
                   .message = fmt::format("'{}' is {} {} here and {} {} there", ours.name,
                                          name(ours.dtype), shape_text(ours.shape),
-                                         name(theirs.dtype), shape_text(theirs.shape)),
-                  .hint = {}, .severity_override = {}});
+                                         name(theirs.dtype), shape_text(theirs.shape))});
   return false;
 }
 
@@ -90,43 +91,41 @@ Result<std::string> check_against(Context& context, const Model& other) {
   ReadingProgress progress(context.run.progress, "comparing", weight_items(context));
   const std::vector<uint32_t> item = items_by_file(context);
   ReadBuffers buffers(context.run, 2);
-  STKIT_TRY(parallel_for(tensors.size(), buffers.threads(), context.run.cancel,
-                         [&](size_t i, unsigned worker) -> Result<void> {
+  const auto compare = [&](size_t i, unsigned worker) -> Result<void> {
     const TensorInfo& ours = tensors[i];
-    const auto [mine, scratch] = buffers.pair(worker);
+    const auto buffer = buffers.pair(worker);
     Digest digest;
     uint64_t offset = 0;
-    STKIT_TRY(read_in_blocks(
-        context.model, ours, mine, context.run.cancel,
-        [&, scratch = scratch](uint64_t first, std::span<const std::byte> block) -> Result<void> {
-          digest.update(block);
-          if (partner[i] != kNone) {
-            const TensorInfo& theirs = other.tensors()[partner[i]];
-            const auto copy = scratch.first(block.size());
-            const DTypeInfo& row = info(ours.dtype);
-            const uint64_t count = block.size() / row.block_bytes * row.block_elements;
-            STKIT_TRY(other.read(theirs, first, count, copy));
-            compare_blocks(block, copy, offset, differences[i]);
-          }
-          offset += block.size();
-          progress.advance(item[ours.file], block.size());
-          return {};
-        }));
+    const auto use = [&](uint64_t first, std::span<const std::byte> block) -> Result<void> {
+      digest.update(block);
+      if (partner[i] != kNone) {
+        const DTypeInfo& row = info(ours.dtype);
+        const uint64_t count = block.size() / row.block_bytes * row.block_elements;
+        const auto copy = buffer.second.first(block.size());
+        STKIT_TRY(other.read(other.tensors()[partner[i]], first, count, copy));
+        compare_blocks(block, copy, offset, differences[i]);
+      }
+      offset += block.size();
+      progress.advance(item[ours.file], block.size());
+      return {};
+    };
+    STKIT_TRY(read_in_blocks(context.model, ours, buffer.first, context.run.cancel, use));
     digests[i] = digest.hex();
     return {};
-  }));
+  };
+  STKIT_TRY(parallel_for(tensors.size(), buffers.threads(), context.run.cancel, compare));
   STKIT_TRY(context.model.check_unchanged());
   STKIT_TRY(other.check_unchanged());
   progress.done();
 
   for (uint32_t i = 0; i < tensors.size(); ++i) {
     if (differences[i].bytes == 0) continue;
-    context.report({.check = Check::DifferentBytes, .path = context.path_of(tensors[i]),
+    context.report({.check = Check::DifferentBytes,
+                    .path = context.path_of(tensors[i]),
                     .tensor = std::string(tensors[i].name),
                     .message = fmt::format("{} of the {} bytes of '{}' differ, the first at {}",
                                            differences[i].bytes, tensors[i].size_bytes,
-                                           tensors[i].name, differences[i].first_byte),
-                    .hint = {}, .severity_override = {}});
+                                           tensors[i].name, differences[i].first_byte)});
   }
   return combine_digests(context.model, digests);
 }

@@ -60,10 +60,14 @@ std::optional<std::string> unescape(std::string_view name) {
 std::string checksum_line(std::string_view digest, std::string_view name) {
   std::string escaped;
   for (const char c : name) {
-    if (c == '\\') escaped += "\\\\";
-    else if (c == '\n') escaped += "\\n";
-    else if (c == '\r') escaped += "\\r";
-    else escaped += c;
+    if (c == '\\')
+      escaped += "\\\\";
+    else if (c == '\n')
+      escaped += "\\n";
+    else if (c == '\r')
+      escaped += "\\r";
+    else
+      escaped += c;
   }
   return fmt::format("{}{}  {}\n", escaped == name ? "" : "\\", digest, escaped);
 }
@@ -92,7 +96,8 @@ Result<std::string> read_list(const std::string& path) {
   if (file->size_bytes() > kMaxListBytes)
     return fail(ErrorCode::Unsupported,
                 fmt::format("a checksum list of {} bytes is larger than {}", file->size_bytes(),
-                            kMaxListBytes), {}, path);
+                            kMaxListBytes),
+                {}, path);
   std::string text(static_cast<size_t>(file->size_bytes()), '\0');
   STKIT_TRY(file->read_at(0, std::as_writable_bytes(std::span(text))));
   return text;
@@ -147,20 +152,21 @@ Result<std::vector<Outcome>> hash_all(const Folder& folder, std::span<const Prom
   for (size_t i = 0; i < promises.size(); ++i) {
     items[i].name = promises[i].name;
     auto file = folder.open(promises[i].name);
-    if (file) items[i].size_bytes = (*file)->size_bytes();
-    else outcomes[i].unreadable = std::move(file.error());
+    if (file)
+      items[i].size_bytes = (*file)->size_bytes();
+    else
+      outcomes[i].unreadable = std::move(file.error());
   }
   ReadingProgress progress(run.progress, "hashing", items);
   ReadBuffers buffers(run, 1);
-  STKIT_TRY(parallel_for(promises.size(), buffers.threads(), run.cancel,
-                         [&](size_t i, unsigned worker) -> Result<void> {
+  const auto hash = [&](size_t i, unsigned worker) -> Result<void> {
     if (outcomes[i].unreadable) return {};
     STKIT_ASSIGN(const auto file, folder.open(promises[i].name));
     const auto advance = [&](uint64_t bytes) { progress.advance(static_cast<uint32_t>(i), bytes); };
-    STKIT_ASSIGN(outcomes[i].digest,
-                 hash_file(*file, buffers.one(worker), run.cancel, advance));
+    STKIT_ASSIGN(outcomes[i].digest, hash_file(*file, buffers.one(worker), run.cancel, advance));
     return {};
-  }));
+  };
+  STKIT_TRY(parallel_for(promises.size(), buffers.threads(), run.cancel, hash));
   progress.done();
   return outcomes;
 }
@@ -202,9 +208,9 @@ Result<void> check_checksums(Context& context) {
       context.report(Check::ChecksumMissingFile, folder.path_of(promises[i].name),
                      fmt::format("'{}' is listed, but not there", printable(promises[i].name)));
     else if (problem)
-      context.report(Check::BadChecksumLine, path,
-                     fmt::format("'{}' cannot be checked: {}", printable(promises[i].name),
-                                 problem->message));
+      context.report(
+          Check::BadChecksumLine, path,
+          fmt::format("'{}' cannot be checked: {}", printable(promises[i].name), problem->message));
     else if (outcomes[i].digest != promises[i].digest)
       context.report(Check::ChecksumMismatch, folder.path_of(promises[i].name),
                      fmt::format("the SHA-256 is {}, but {} was promised", outcomes[i].digest,
@@ -236,11 +242,11 @@ Result<void> check_download_evidence(Context& context) {
     if (outcomes[i].unreadable || outcomes[i].digest == promises[i].digest) continue;
     context.report(
         {.check = Check::ChecksumMismatch,
-         .path = context.model.folder().path_of(promises[i].name), .tensor = {},
+         .path = context.model.folder().path_of(promises[i].name),
          .message = fmt::format("the SHA-256 is {}, but the file that was downloaded had {}",
                                 outcomes[i].digest, promises[i].digest),
-         .hint = "damaged, incomplete, or changed since; download it again if you did not change it",
-         .severity_override = {}});
+         .hint =
+             "damaged, incomplete, or changed since; download it again if you did not change it"});
   }
   return {};
 }

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/json_reader.h"
 #include "base/python_json.h"
+#include "model/listing.h"
 #include "ops/validate/checks.h"
 
 namespace stkit {
@@ -14,18 +14,10 @@ namespace {
 // Any of these tells a loader what the weights are: adapters, pipelines and other libraries have
 // theirs under other names.
 constexpr std::string_view kConfigs[] = {
-    "config.json",        "adapter_config.json", "model_index.json",
-    "params.json",        "open_clip_config.json", "modules.json",
-    "weights.mlx",        "config.yaml",         "hparams.yaml",
+    "config.json", "adapter_config.json",   "model_index.json",
+    "params.json", "open_clip_config.json", "modules.json",
+    "weights.mlx", "config.yaml",           "hparams.yaml",
 };
-
-// Whether the user named one weight file rather than a bundle.
-bool is_lone_file(const Context& context) {
-  const std::string_view reference = context.model.reference();
-  return context.weights.size() == 1 &&
-         reference.ends_with(context.model.files()[context.weights.front()].name) &&
-         reference.ends_with(".safetensors");
-}
 
 // A text encoder inside a pipeline has its tokenizer in a folder beside its own.
 bool is_pipeline_part(const Context& context) {
@@ -39,35 +31,42 @@ bool needs_tokenizer(const Context& context) {
                     architecture.ends_with("ForMaskedLM") ||
                     (architecture.ends_with("ForConditionalGeneration") &&
                      context.config.text() != context.config.root());
-  return text && !is_lone_file(context) && !is_pipeline_part(context);
+  return text && !context.lone_file && !is_pipeline_part(context);
 }
 
 // Vocabularies go by many names; settings alone are none, but for byte-level models.
+constexpr std::string_view kSettings[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                          "added_tokens.json"};
+
 bool holds_vocabulary(const ModelFile& file) {
-  return file.role == FileRole::Tokenizer && file.name != "tokenizer_config.json" &&
-         file.name != "special_tokens_map.json" && file.name != "added_tokens.json" &&
-         !file.name.starts_with("chat_template");
+  const std::string_view name = base_name(file.name);
+  return file.role == FileRole::Tokenizer && !name.starts_with("chat_template") &&
+         std::ranges::find(kSettings, name) == std::end(kSettings);
 }
 
-Result<void> check_json(std::string text) {
-  const auto skip = [](JsonCursor root) { return root.skip(); };
-  const auto parse = [&](std::string& json) {
-    const size_t size = json.size();
-    json.append(kJsonPadding, '\0');
-    return read_json(std::string_view(json).substr(0, size), skip);
-  };
-  std::string strict = strict_json(text);
-  if (auto sound = parse(text)) return sound;
-  return parse(strict);
+bool is_tokenizer_code(const ModelFile& file) {
+  return base_name(file.name).starts_with("tokeni") && file.name.ends_with(".py");
+}
+
+Result<void> parse_padded(std::string text) {
+  const size_t size = text.size();
+  text.append(kJsonPadding, '\0');
+  return read_json(std::string_view(text).substr(0, size),
+                   [](JsonCursor root) { return root.skip(); });
+}
+
+Result<void> check_json(const std::string& text) {
+  if (auto sound = parse_padded(text)) return sound;
+  return parse_padded(strict_json(text));
 }
 
 }  // namespace
 
 void check_config_file(Context& context) {
-  if (context.weights.empty() || is_lone_file(context)) return;
+  if (context.weights.empty() || context.lone_file) return;
   for (const std::string_view name : kConfigs)
     if (context.in_folder(name)) return;
-  context.report(Check::MissingConfig, context.model.folder().label(),
+  context.report(Check::MissingConfig, context.folder_path(),
                  "the folder has weights, but no config.json");
 }
 
@@ -75,29 +74,28 @@ void check_tokenizer_files(Context& context) {
   if (!needs_tokenizer(context)) return;
   const auto files = context.model.files();
   if (std::ranges::any_of(files, holds_vocabulary)) return;
-  const auto has_code = [](const ModelFile& file) {
-    return file.name.starts_with("tokeni") && file.name.ends_with(".py");
-  };
   // Custom code and byte-level tokenizers need no vocabulary that we know by name.
   if (context.file("tokenizer_config.json") != nullptr &&
-      (std::ranges::any_of(files, has_code) || context.config.model_type() == "t5" ||
+      (std::ranges::any_of(files, is_tokenizer_code) || context.config.model_type() == "t5" ||
        context.config.model_type() == "canine"))
     return;
-  context.report(Check::MissingTokenizer, context.model.folder().label(),
+  context.report(Check::MissingTokenizer, context.folder_path(),
                  fmt::format("{} reads text, but the folder has no tokenizer.json, tokenizer.model "
-                             "or vocabulary", context.config.architecture()));
+                             "or vocabulary",
+                             context.config.architecture()));
 }
 
 void check_companions(Context& context) {
   for (const ModelFile& file : context.model.files()) {
     const bool tokenizer = file.role == FileRole::Tokenizer;
-    const bool ours = tokenizer || file.role == FileRole::Config || file.role == FileRole::Processor;
+    const bool ours =
+        tokenizer || file.role == FileRole::Config || file.role == FileRole::Processor;
     // config.json itself is checked when the model is opened, tokenizer.json with its ids.
-    if (!ours || !file.name.ends_with(".json") || file.name == "config.json" ||
-        file.name == "tokenizer.json")
+    const auto name = std::string_view(file.name).substr(context.subfolder.size());
+    if (!ours || !name.ends_with(".json") || name == "config.json" || name == "tokenizer.json")
       continue;
-    auto text = context.model.read_companion(file.name);
-    auto sound = text ? check_json(std::move(*text)) : Result<void>(fail(std::move(text.error())));
+    auto text = context.model.read_companion(name);
+    auto sound = text ? check_json(*text) : Result<void>(fail(std::move(text.error())));
     if (!sound)
       context.report(tokenizer ? Check::BadTokenizer : Check::BadCompanion, file.path,
                      std::move(sound.error().message));

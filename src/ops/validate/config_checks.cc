@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 
+#include "model/profile.h"
 #include "ops/validate/checks.h"
 #include "ops/validate/quantization.h"
 
@@ -19,9 +19,9 @@ struct TiedDefault {
 
 // What an absent tie_word_embeddings means; for types that are not here nothing is concluded.
 constexpr TiedDefault kTiedDefaults[] = {
-    {"llama", false},   {"mistral", false},    {"mixtral", false}, {"qwen2", false},
-    {"qwen3", false},   {"qwen2_moe", false},  {"qwen3_moe", false}, {"gemma", true},
-    {"gemma2", true},   {"gemma3_text", true}, {"phi3", false},    {"deepseek_v3", false},
+    {"llama", false}, {"mistral", false},    {"mixtral", false},   {"qwen2", false},
+    {"qwen3", false}, {"qwen2_moe", false},  {"qwen3_moe", false}, {"gemma", true},
+    {"gemma2", true}, {"gemma3_text", true}, {"phi3", false},      {"deepseek_v3", false},
 };
 
 std::optional<bool> flag(const JsonValue* object, std::string_view key) {
@@ -46,9 +46,16 @@ struct DTypeName {
   std::string_view config;
   DType dtype;
 };
-constexpr DTypeName kDTypeNames[] = {{"float32", DType::F32},
-                                     {"float16", DType::F16},
-                                     {"bfloat16", DType::BF16}};
+constexpr DTypeName kDTypeNames[] = {
+    {"float32", DType::F32}, {"float16", DType::F16}, {"bfloat16", DType::BF16}};
+
+// Scales as the fp8 methods of transformers and vLLM name them.
+bool has_fp8_scales(const NameTable& names) {
+  return std::ranges::any_of(names.patterns(), [](const NamePattern& pattern) {
+    const std::string_view last = pattern.last_component();
+    return last == "weight_scale_inv" || last == "weight_scale";
+  });
+}
 
 }  // namespace
 
@@ -66,19 +73,21 @@ void check_tied_head(Context& context) {
   if (!tied || !embedding) return;
   if (*tied && head != nullptr)
     context.report(
-        {.check = Check::TiedHead, .path = context.config_path(), .tensor = head->text,
+        {.check = Check::TiedHead,
+         .path = context.config_path(),
+         .tensor = head->text,
          .message = fmt::format("tie_word_embeddings is true, but the weights hold '{}'; loaders "
-                                "that tie ignore it", head->text),
+                                "that tie ignore it",
+                                head->text),
          .hint = "set tie_word_embeddings to false if the head was trained apart; else drop the "
-                 "tensor",
-         .severity_override = {}});
+                 "tensor"});
   if (!*tied && head == nullptr)
-    context.report({.check = Check::TiedHead, .path = context.config_path(),
+    context.report({.check = Check::TiedHead,
+                    .path = context.config_path(),
                     .tensor = "lm_head.weight",
                     .message = "tie_word_embeddings is not true, but the weights hold no lm_head",
                     .hint = "set tie_word_embeddings to true if the head is the embedding; else a "
-                            "shard is missing",
-                    .severity_override = {}});
+                            "shard is missing"});
 }
 
 void check_config_dtype(Context& context) {
@@ -98,28 +107,28 @@ void check_config_dtype(Context& context) {
   for (const auto& [dtype, count] : parameters) {
     if (count <= total / 2 || dtype == row->dtype) continue;
     if (std::ranges::find(kDTypeNames, dtype, &DTypeName::dtype) == std::end(kDTypeNames)) continue;
-    context.report(Check::ConfigDType, context.config_path(),
-                   fmt::format("the dtype is said to be {}, but {:.0f} % of the parameters are {}",
-                               said, 100.0 * static_cast<double>(count) / static_cast<double>(total),
-                               name(dtype)));
+    context.report(
+        Check::ConfigDType, context.config_path(),
+        fmt::format("the dtype is said to be {}, but {:.0f} % of the parameters are {}", said,
+                    100.0 * static_cast<double>(count) / static_cast<double>(total), name(dtype)));
   }
 }
 
 void check_quantization(Context& context) {
   const ConfigView& config = context.config;
   if (!config.present()) return;
-  const QuantizationEvidence seen = find_quantization(context.names, context.model.tensors());
   const JsonValue* said = config.quantization();
   if (said == nullptr) {
-    const bool elsewhere =
-        context.in_folder("quantize_config.json") || context.in_folder("quant_config.json") ||
-        context.in_folder("hf_quant_config.json");
-    if (seen.kind.empty() || elsewhere) return;
-    context.report({.check = Check::QuantizationMismatch, .path = context.config_path(),
-                    .tensor = seen.tensor,
-                    .message = fmt::format("the weights are quantized ({}: '{}'), but there is no "
-                                           "quantization_config", seen.kind, seen.tensor),
-                    .hint = {}, .severity_override = {}});
+    const std::string seen = find_quantization(context.model);
+    const bool elsewhere = context.in_folder("quantize_config.json") ||
+                           context.in_folder("quant_config.json") ||
+                           context.in_folder("hf_quant_config.json");
+    // Plain casts to 8-bit floats, and formats of image tools, need no configuration.
+    if (seen.empty() || elsewhere || (seen == "fp8" && !has_fp8_scales(context.names))) return;
+    context.report(Check::QuantizationMismatch, context.config_path(),
+                   fmt::format("the tensors look quantized ({}), but there is no "
+                               "quantization_config",
+                               seen));
     return;
   }
   const std::string_view method = quantization_method(*said);

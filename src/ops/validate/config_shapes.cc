@@ -17,17 +17,27 @@ namespace {
 
 // What a dimension of a tensor is made of.
 enum class Dim : uint8_t {
-  Hidden, Vocab, Query, KeyValue, Head, Mlp, FusedMlp, Fused, Expert, SharedExpert, kCount
+  Hidden,
+  Vocab,
+  Query,
+  KeyValue,
+  Head,
+  Mlp,
+  FusedMlp,
+  Fused,
+  Expert,
+  SharedExpert,
+  kCount
 };
 
 // Which groups of rules hold for a model type.
 enum Rules : unsigned {
-  kBase = 1,        // embedding, head, norms
-  kAttention = 2,   // q, k, v, o and their fused form
-  kHeadNorm = 4,    // q_norm and k_norm of one head's size
-  kDenseMlp = 8,    // gate, up, down of intermediate_size
-  kMoeExperts = 16, // experts of moe_intermediate_size
-  kMixtral = 32,    // experts of intermediate_size, named w1, w2, w3
+  kBase = 1,         // embedding, head, norms
+  kAttention = 2,    // q, k, v, o and their fused form
+  kHeadNorm = 4,     // q_norm and k_norm of one head's size
+  kDenseMlp = 8,     // gate, up, down of intermediate_size
+  kMoeExperts = 16,  // experts of moe_intermediate_size
+  kMixtral = 32,     // experts of intermediate_size, named w1, w2, w3
 };
 
 // What an absent key means: the default of the model type's configuration class.
@@ -237,15 +247,15 @@ void check_config_shapes(Context& context) {
     const TensorInfo& tensor = tensors[entry.first_tensor];
     const std::string others =
         entry.tensors == 1 ? "" : fmt::format(", and so have {} more", entry.tensors - 1);
-    context.report({.check = Check::ConfigShape, .path = context.config_path(),
-                    .tensor = std::string(tensor.name),
-                    .message = fmt::format("{} is {}, but tensor '{}' {} has {} there{}",
-                                           sizes.origin[static_cast<size_t>(dim)],
-                                           *sizes.value[static_cast<size_t>(dim)], tensor.name,
-                                           shape_text(tensor.shape), actual, others),
-                    .hint = {},
-                    .severity_override =
-                        certain ? std::nullopt : std::optional(Severity::Warning)});
+    context.report(
+        {.check = Check::ConfigShape,
+         .path = context.config_path(),
+         .tensor = std::string(tensor.name),
+         .message = fmt::format("{} is {}, but tensor '{}' {} has {} there{}",
+                                sizes.origin[static_cast<size_t>(dim)],
+                                *sizes.value[static_cast<size_t>(dim)], tensor.name,
+                                shape_text(tensor.shape), actual, others),
+         .severity_override = certain ? std::nullopt : std::optional(Severity::Warning)});
   }
 }
 

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 
-#include "base/python_json.h"
+#include "model/config.h"
+#include "model/listing.h"
+#include "model/model_contents.h"
+#include "model/shard_name.h"
 
 namespace stkit {
 namespace {
@@ -16,36 +19,22 @@ constexpr std::string_view kTextConfigs[] = {"text_config", "llm_config", "langu
 // Stacks that num_hidden_layers counts. Encoder-decoder models and towers for images or sound
 // count theirs by other keys and are left alone.
 constexpr std::string_view kTextStacks[] = {
-    "model.layers",        "model.language_model.layers",
-    "language_model.model.layers", "language_model.layers",
-    "layers",              "transformer.h",
-    "h",                   "gpt_neox.layers",
-    "backbone.layers",     "bert.encoder.layer",
-    "roberta.encoder.layer", "encoder.layer",
+    "model.layers",
+    "model.language_model.layers",
+    "language_model.model.layers",
+    "language_model.layers",
+    "layers",
+    "transformer.h",
+    "h",
+    "gpt_neox.layers",
+    "backbone.layers",
+    "bert.encoder.layer",
+    "roberta.encoder.layer",
+    "encoder.layer",
 };
 
 const JsonValue* object_or_null(const JsonValue* value) {
   return value != nullptr && value->type() == JsonType::Object ? value : nullptr;
-}
-
-std::optional<JsonValue> parse_config(const Model& model) {
-  auto text = model.read_companion("config.json");
-  if (!text) return std::nullopt;
-  auto parsed = JsonValue::parse(*text);
-  if (!parsed) parsed = JsonValue::parse(strict_json(*text));
-  if (!parsed || parsed->type() != JsonType::Object) return std::nullopt;
-  return std::move(*parsed);
-}
-
-// "model-00002-of-00004.safetensors", unless it is 1 of 1.
-bool is_one_of_several(std::string_view file) {
-  const size_t of = file.rfind("-of-");
-  if (of == file.npos) return false;
-  const std::string_view rest = file.substr(of + 4);
-  const std::string_view total = rest.substr(0, rest.find('.'));
-  return !total.empty() && total.find_first_not_of("0123456789") == total.npos &&
-         total.find_first_not_of('0') != total.npos &&
-         total.substr(total.find_first_not_of('0')) != "1";
 }
 
 std::string_view find_text_stack(const NameTable& names) {
@@ -57,9 +46,8 @@ std::string_view find_text_stack(const NameTable& names) {
 
 }  // namespace
 
-ConfigView::ConfigView(std::optional<JsonValue> root) : root_(std::move(root)) {
-  if (!root_) return;
-  text_ = &*root_;
+ConfigView::ConfigView(const JsonValue* root) : root_(root), text_(root) {
+  if (root_ == nullptr) return;
   for (const std::string_view key : kTextConfigs) {
     if (const JsonValue* nested = object_or_null(root_->find(key))) {
       text_ = nested;
@@ -77,7 +65,7 @@ std::optional<uint64_t> ConfigView::number(std::initializer_list<std::string_vie
 }
 
 const JsonValue* ConfigView::find(std::string_view key) const {
-  if (!root_) return nullptr;
+  if (root_ == nullptr) return nullptr;
   const JsonValue* value = root_->find(key);
   if (value == nullptr || value->is_null()) value = text_->find(key);
   return value;
@@ -106,27 +94,42 @@ const JsonValue* ConfigView::quantization() const {
 }
 
 Context::Context(const Model& scanned, const ValidateOptions& asked, const RunOptions& how)
-    : model(scanned), options(asked), run(how), config(parse_config(scanned)),
-      names(scanned.tensors()), text_stack(find_text_stack(names)) {
-  if (auto listed = model.folder().list()) entries = std::move(*listed);
+    : model(scanned),
+      options(asked),
+      run(how),
+      config(stkit::config(scanned)),
+      names(scanned.tensors()),
+      subfolder(ModelAccess::contents(scanned).subfolder),
+      text_stack(find_text_stack(names)),
+      lone_file(!ModelAccess::contents(scanned).selected_weights.empty()) {
+  const auto trimmed = std::string_view(subfolder).substr(0, subfolder.rfind('/'));
+  if (auto listed = model.folder().list(subfolder.empty() ? "" : trimmed))
+    entries = std::move(*listed);
   const std::span<const ModelFile> files = model.files();
   for (uint32_t i = 0; i < files.size(); ++i)
     if (files[i].role == FileRole::Weights) weights.push_back(i);
-  whole = weights.size() != 1 || !is_one_of_several(files[weights.front()].name);
+  if (weights.size() == 1) {
+    const auto shard = parse_shard_name(base_name(files[weights.front()].name));
+    whole = !shard || shard->count <= 1;
+  }
 }
 
 void Context::report(Check check, std::string path, std::string message) {
-  findings.push_back({.check = check, .path = std::move(path), .tensor = {},
-                      .message = std::move(message), .hint = {}, .severity_override = {}});
+  findings.push_back({.check = check, .path = std::move(path), .message = std::move(message)});
 }
 
 const ModelFile* Context::file(std::string_view name) const {
-  const auto found = std::ranges::find(model.files(), name, &ModelFile::name);
+  const auto found =
+      std::ranges::find(model.files(), subfolder + std::string(name), &ModelFile::name);
   return found == model.files().end() ? nullptr : &*found;
 }
 
 bool Context::in_folder(std::string_view name) const {
-  return std::ranges::binary_search(entries, name, {}, &FolderEntry::name);
+  return find_entry(entries, subfolder + std::string(name)) != nullptr;
+}
+
+std::string Context::folder_path() const {
+  return subfolder.empty() ? model.folder().label() : model.folder().path_of(subfolder);
 }
 
 const std::string& Context::path_of(const TensorInfo& tensor) const {

@@ -17,10 +17,10 @@ namespace stkit {
 // nothing when the key is absent or of another type.
 class ConfigView {
  public:
-  explicit ConfigView(std::optional<JsonValue> root);
+  explicit ConfigView(const JsonValue* root);  // null when there is none
 
-  bool present() const { return root_.has_value(); }
-  const JsonValue* root() const { return root_ ? &*root_ : nullptr; }
+  bool present() const { return root_ != nullptr; }
+  const JsonValue* root() const { return root_; }
   // The nested configuration of the text part (text_config, llm_config, ...), else the root.
   const JsonValue* text() const { return text_; }
 
@@ -36,7 +36,7 @@ class ConfigView {
   const JsonValue* quantization() const;
 
  private:
-  std::optional<JsonValue> root_;
+  const JsonValue* root_;
   const JsonValue* text_ = nullptr;
 };
 
@@ -46,23 +46,28 @@ struct Context {
   void report(Check check, std::string path, std::string message);
   void report(Finding finding) { findings.push_back(std::move(finding)); }
 
+  // By their names beside the weights, which may lie in a subfolder of model.folder().
   const ModelFile* file(std::string_view name) const;  // of the bundle; null when absent
-  bool in_folder(std::string_view name) const;          // whether part of the model or not
+  bool in_folder(std::string_view name) const;         // whether part of the model or not
+  std::string folder_path() const;
   const std::string& path_of(const TensorInfo& tensor) const;
   // Whether its file is long enough to hold it: a truncated one has been reported already.
   bool readable(const TensorInfo& tensor) const;
-  std::string config_path() const { return model.folder().path_of("config.json"); }
+  std::string config_path() const { return model.folder().path_of(subfolder + "config.json"); }
 
   const Model& model;
   const ValidateOptions& options;
   const RunOptions& run;
   ConfigView config;
   NameTable names;
-  std::vector<FolderEntry> entries;  // of the model's folder, sorted by name
+  std::string subfolder;             // "" or "unet/"
+  std::vector<FolderEntry> entries;  // of the folder with the weights, sorted by name
   std::vector<uint32_t> weights;     // indices into model.files()
 
   // The stack of layers that num_hidden_layers counts: "model.layers"; empty when not recognised.
   std::string_view text_stack;
+  // One weight file was asked for by name, rather than a bundle.
+  bool lone_file = false;
   // False for one shard of several, opened by its own name: nothing can be said about the rest.
   bool whole = true;
   std::vector<Finding> findings;

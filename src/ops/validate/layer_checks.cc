@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -15,6 +16,9 @@ namespace {
 // More layers or experts than any model has: a forged number must not make a table of a billion.
 constexpr uint64_t kMaxLayers = 100'000;
 constexpr uint64_t kMaxExperts = 65'536;
+
+constexpr std::initializer_list<std::string_view> kLayerCounts = {"num_hidden_layers", "n_layer",
+                                                                  "num_layers", "n_layers"};
 
 // Indices as people list them: "3, 5, 7 and 12 more".
 std::string list_text(std::span<const uint32_t> numbers) {
@@ -45,9 +49,9 @@ bool layers_may_be_empty(const ConfigView& config) {
 // The modules that every transformer layer of its kind has. Only these are compared: small extra
 // tensors (low-rank mixes, indexers, per-layer scales) come and go by design.
 constexpr std::string_view kCoreModules[] = {
-    "q_proj",  "k_proj",    "v_proj",  "o_proj",    "qkv_proj", "query_key_value",
-    "c_attn",  "c_fc",      "c_proj",  "gate_proj", "up_proj",  "down_proj",
-    "gate_up_proj", "input_layernorm", "post_attention_layernorm",
+    "q_proj",          "k_proj",    "v_proj",       "o_proj",          "qkv_proj",
+    "query_key_value", "c_attn",    "c_fc",         "c_proj",          "gate_proj",
+    "up_proj",         "down_proj", "gate_up_proj", "input_layernorm", "post_attention_layernorm",
 };
 
 // A module's weight under any quantization counts as its weight.
@@ -109,10 +113,10 @@ void compare_layers(Context& context, std::span<const uint32_t> layers,
     Modules lost;
     std::ranges::set_difference(usual->first, have, std::back_inserter(lost));
     if (lost.size() >= have.size()) continue;
-    context.report(Check::UnevenLayers, context.model.reference(),
-                   fmt::format("layer {} of '{}' lacks {}, which {} layers of its kind have",
-                               list_text(where), context.text_stack, fmt::join(lost, ", "),
-                               usual->second.size()));
+    context.report(
+        Check::UnevenLayers, context.folder_path(),
+        fmt::format("layer {} of '{}' lacks {}, which {} layers of its kind have", list_text(where),
+                    context.text_stack, fmt::join(lost, ", "), usual->second.size()));
   }
 }
 
@@ -153,8 +157,7 @@ void check_layers(Context& context) {
   if (!config.present() || !context.whole || context.text_stack.empty()) return;
   if (layers_may_be_empty(config)) return;
   const std::vector<bool> present = layers_present(context);
-  const auto said =
-      config.number({"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
+  const auto said = config.number(kLayerCounts);
   // Layers for predicting several tokens are numbered behind the others, or left out.
   const uint64_t extra = config.number({"num_nextn_predict_layers"}).value_or(0);
   const uint64_t expected = said.value_or(present.size());
@@ -165,14 +168,15 @@ void check_layers(Context& context) {
     if (layer >= present.size() || !present[layer]) missing.push_back(layer);
   const std::string by = said ? fmt::format("num_hidden_layers is {}", *said)
                               : fmt::format("the last layer is {}", present.size() - 1);
-  const std::string path = said ? context.config_path() : context.model.reference();
+  const std::string path = said ? context.config_path() : context.folder_path();
   if (!missing.empty())
-    context.report(Check::ConfigLayers, path,
-                   fmt::format("{}, but '{}' has no layer {}", by, context.text_stack,
-                               list_text(missing)));
+    context.report(
+        Check::ConfigLayers, path,
+        fmt::format("{}, but '{}' has no layer {}", by, context.text_stack, list_text(missing)));
   // Loaders skip what they do not expect, so more is not fatal.
   if (said && present.size() > expected + extra)
-    context.report({.check = Check::ConfigLayers, .path = path, .tensor = {},
+    context.report({.check = Check::ConfigLayers,
+                    .path = path,
                     .message = fmt::format("{}, but '{}' has {} layers", by, context.text_stack,
                                            present.size()),
                     .hint = "the config is another model's, or the model was not cut to it",
@@ -184,7 +188,9 @@ void check_even_layers(Context& context) {
   // Layers that share keys and values with others have no projections for them.
   const bool shares = config.number({"num_kv_shared_layers"}).value_or(0) > 0;
   if (!context.whole || context.text_stack.empty() || shares || layers_may_be_empty(config)) return;
-  const size_t layers = layers_present(context).size();
+  // Layers behind those that are counted predict further tokens and are of their own kind.
+  const size_t layers = std::min<uint64_t>(layers_present(context).size(),
+                                           config.number(kLayerCounts).value_or(kMaxLayers));
   const std::vector<Modules> modules = modules_by_layer(context, layers);
   const std::vector<std::string> kinds = layer_kinds(config, layers);
   std::map<std::string, std::vector<uint32_t>> by_kind;
@@ -195,8 +201,8 @@ void check_even_layers(Context& context) {
 
 void check_experts(Context& context) {
   if (!context.whole || context.text_stack.empty()) return;
-  const auto said = context.config.number({"num_experts", "n_routed_experts", "num_local_experts",
-                                           "moe_num_experts"});
+  const auto said = context.config.number(
+      {"num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts"});
   const std::vector<ExpertTensor> all = expert_tensors(context);
   // One finding for all tensors of a layer that lack the same experts.
   std::map<std::pair<uint32_t, std::vector<uint32_t>>, std::vector<std::string_view>> lacking;
@@ -216,7 +222,7 @@ void check_experts(Context& context) {
     const auto& [layer, missing] = where;
     const std::string more =
         tensors.size() == 1 ? "" : fmt::format(" and {} more of each", tensors.size() - 1);
-    context.report(Check::MissingExperts, context.model.reference(),
+    context.report(Check::MissingExperts, context.folder_path(),
                    fmt::format("layer {} lacks expert {}: '{}'{}", layer, list_text(missing),
                                tensors.front(), more));
   }

@@ -129,7 +129,7 @@ std::string names_text(const Names& names) {
 
 struct DTypeRow {
   DType dtype;
-  std::array<std::string_view, 4> refusal;  // by loader; empty where it is known
+  std::string_view refusal[4];  // by loader; empty where it is known
 };
 
 constexpr std::string_view kCandle = "candle has no such type";
@@ -167,16 +167,19 @@ struct Methods {
 };
 
 constexpr std::string_view kTransformersMethods[] = {
-    "gptq", "awq", "bitsandbytes", "compressed-tensors", "fp8", "fbgemm_fp8", "mxfp4", "hqq",
-    "aqlm", "torchao", "quanto", "eetq", "higgs", "vptq", "spqr", "bitnet", "auto-round",
-    "quark", "fp_quant"};
+    "gptq",       "awq",        "bitsandbytes", "compressed-tensors",
+    "fp8",        "fbgemm_fp8", "mxfp4",        "hqq",
+    "aqlm",       "torchao",    "quanto",       "eetq",
+    "higgs",      "vptq",       "spqr",         "bitnet",
+    "auto-round", "quark",      "fp_quant"};
 constexpr std::string_view kVllmMethods[] = {
-    "gptq", "awq", "bitsandbytes", "compressed-tensors", "fp8", "fbgemm_fp8", "mxfp4", "torchao",
-    "auto-round", "quark", "modelopt", "modelopt_fp4", "gptq_marlin", "awq_marlin", "gguf",
+    "gptq",         "awq",          "bitsandbytes", "compressed-tensors", "fp8",
+    "fbgemm_fp8",   "mxfp4",        "torchao",      "auto-round",         "quark",
+    "modelopt",     "modelopt_fp4", "gptq_marlin",  "awq_marlin",         "gguf",
     "experts_int8", "bitnet"};
 constexpr std::string_view kCandleVllmMethods[] = {"gptq", "awq", "marlin", "fp8", "mxfp4"};
-constexpr std::string_view kMistralRsMethods[] = {"gptq", "awq", "bitsandbytes", "fp8", "mxfp4",
-                                                  "afq", "mlx"};
+constexpr std::string_view kMistralRsMethods[] = {"gptq",  "awq", "bitsandbytes", "fp8",
+                                                  "mxfp4", "afq", "mlx"};
 constexpr Methods kMethods[] = {{Loader::Transformers, kTransformersMethods},
                                 {Loader::Vllm, kVllmMethods},
                                 {Loader::CandleVllm, kCandleVllmMethods},
@@ -191,10 +194,10 @@ void check_loader_files(Context& context) {
       return !name.empty() && context.in_folder(name);
     };
     if (std::ranges::any_of(need.any_of, there)) continue;
-    context.report({.check = Check::LoaderMissingFile, .path = context.model.folder().label(),
-                    .tensor = {},
+    context.report({.check = Check::LoaderMissingFile,
+                    .path = context.folder_path(),
                     .message = fmt::format("{} needs {}", loader_name(context), need.any_of[0]),
-                    .hint = {}, .severity_override = need.severity});
+                    .severity_override = need.severity});
   }
 }
 
@@ -203,7 +206,7 @@ void check_loader_weights(Context& context) {
   for (const uint32_t file : context.weights) ours.insert(context.model.files()[file].name);
   const Names taken = kTakenBy[static_cast<size_t>(*context.options.loader)](context);
   if (ours.empty() || taken == ours) return;
-  context.report(Check::LoaderWeights, context.model.folder().label(),
+  context.report(Check::LoaderWeights, context.folder_path(),
                  fmt::format("{} takes {}, but this model is in {}", loader_name(context),
                              names_text(taken), names_text(ours)));
 }
@@ -211,24 +214,25 @@ void check_loader_weights(Context& context) {
 void check_loader_dtypes(Context& context) {
   std::set<DType> seen;
   const auto loader = static_cast<size_t>(*context.options.loader);
-  const bool python = *context.options.loader == Loader::Transformers ||
-                      *context.options.loader == Loader::Vllm;
+  const bool python =
+      *context.options.loader == Loader::Transformers || *context.options.loader == Loader::Vllm;
   for (const TensorInfo& tensor : context.model.tensors()) {
     if (!seen.insert(tensor.dtype).second) continue;
     const auto row = std::ranges::find(kDTypes, tensor.dtype, &DTypeRow::dtype);
     const auto recent = std::ranges::find(kNewDTypes, tensor.dtype, &NewDType::dtype);
     if (row != std::end(kDTypes) && !row->refusal[loader].empty())
-      context.report({.check = Check::LoaderDType, .path = context.path_of(tensor),
+      context.report({.check = Check::LoaderDType,
+                      .path = context.path_of(tensor),
                       .tensor = std::string(tensor.name),
                       .message = fmt::format("{} cannot read {}: {}", loader_name(context),
-                                             name(tensor.dtype), row->refusal[loader]),
-                      .hint = {}, .severity_override = {}});
+                                             name(tensor.dtype), row->refusal[loader])});
     else if (python && recent != std::end(kNewDTypes))
-      context.report({.check = Check::LoaderQuirk, .path = context.path_of(tensor),
+      context.report({.check = Check::LoaderQuirk,
+                      .path = context.path_of(tensor),
                       .tensor = std::string(tensor.name),
                       .message = fmt::format("{} needs {}; older ones refuse the whole file",
                                              name(tensor.dtype), recent->since),
-                      .hint = {}, .severity_override = Severity::Note});
+                      .severity_override = Severity::Note});
   }
 }
 
@@ -237,14 +241,16 @@ void check_loader_quantization(Context& context) {
   if (quantization == nullptr) return;
   const JsonValue* said = quantization->find("quant_method");
   const bool mlx = said == nullptr && quantization->find("group_size") != nullptr;
-  const std::string_view method = mlx ? "mlx" : said == nullptr ? "" : said->as_string().value_or("");
+  const std::string_view method = mlx               ? "mlx"
+                                  : said == nullptr ? ""
+                                                    : said->as_string().value_or("");
   const auto row = std::ranges::find(kMethods, *context.options.loader, &Methods::loader);
   if (method.empty() || std::ranges::find(row->methods, method) != row->methods.end()) return;
   // Only of MLX's format it is certain: the others get new methods with every release.
-  context.report({.check = Check::LoaderQuantization, .path = context.config_path(), .tensor = {},
+  context.report({.check = Check::LoaderQuantization,
+                  .path = context.config_path(),
                   .message = fmt::format("{} is not known to run {} quantization",
                                          loader_name(context), method),
-                  .hint = {},
                   .severity_override = mlx ? Severity::Error : Severity::Warning});
 }
 
@@ -255,23 +261,37 @@ void check_loader_quirks(Context& context) {
     const auto format = context.model.metadata().find("format");
     const std::string& path = context.model.files()[context.weights.front()].path;
     if (format == context.model.metadata().end())
-      context.report({.check = Check::LoaderQuirk, .path = path, .tensor = {},
+      context.report({.check = Check::LoaderQuirk,
+                      .path = path,
                       .message = "the header's metadata has no format; transformers before 4.48.2 "
                                  "fails on it",
-                      .hint = "`stkit merge` adds `format: pt`", .severity_override = {}});
+                      .hint = "`stkit merge` adds `format: pt`"});
     else if (std::ranges::find(kFormats, format->second) == std::end(kFormats))
-      context.report({.check = Check::LoaderWeights, .path = path, .tensor = {},
+      context.report({.check = Check::LoaderWeights,
+                      .path = path,
                       .message = fmt::format("the header's metadata says format '{}'; transformers "
-                                             "takes pt, tf, flax and mlx", format->second),
-                      .hint = "`stkit merge` writes `format: pt`", .severity_override = {}});
+                                             "takes pt, tf, flax and mlx",
+                                             format->second),
+                      .hint = "`stkit merge` writes `format: pt`"});
   }
+  const bool rust = loader == Loader::CandleVllm || loader == Loader::MistralRs;
+  if (const auto text = context.model.read_companion("config.json");
+      rust && text && context.config.present() && !JsonValue::parse(*text))
+    context.report({.check = Check::LoaderQuirk,
+                    .path = context.config_path(),
+                    .message = fmt::format("the config holds NaN or Infinity, which is no JSON; {} "
+                                           "refuses it",
+                                           loader_name(context)),
+                    .hint = "replace them by null or a large number",
+                    .severity_override = Severity::Error});
   const JsonValue* root = context.config.root();
   const JsonValue* old_name = root == nullptr ? nullptr : root->find("torch_dtype");
   if (loader == Loader::Vllm && old_name != nullptr && old_name->is_null() &&
       root->find("dtype") != nullptr)
-    context.report({.check = Check::LoaderQuirk, .path = context.config_path(), .tensor = {},
+    context.report({.check = Check::LoaderQuirk,
+                    .path = context.config_path(),
                     .message = "torch_dtype is null beside a dtype; vllm then loads in float32",
-                    .hint = "remove torch_dtype or set it to the dtype", .severity_override = {}});
+                    .hint = "remove torch_dtype or set it to the dtype"});
 }
 
 }  // namespace stkit

@@ -53,8 +53,7 @@ uint32_t NameTable::intern(const std::string& text) {
     pattern.stack = all.substr(0, first - 1);
     pattern.rest = all.substr(first + 2);
     const size_t second = pattern.rest.find('#');
-    pattern.expert =
-        second != all.npos && pattern.rest.substr(0, second).ends_with("experts.");
+    pattern.expert = second != all.npos && pattern.rest.substr(0, second).ends_with("experts.");
   }
   ids_.emplace(all, id);
   return id;

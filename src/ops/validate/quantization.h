@@ -1,8 +1,7 @@
-// Which tensors show that weights are quantized, and by which method: one row a method.
+// What quantized models say in their configuration, and the traces it leaves among the tensors.
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/json_reader.h"
@@ -10,15 +9,6 @@
 #include "stkit/tensor.h"
 
 namespace stkit {
-
-struct QuantizationEvidence {
-  std::string kind;    // "gptq"; empty when the weights look plain
-  std::string tensor;  // the pattern that says so
-};
-
-// Only what cannot be anything else: names that plain models do not have.
-QuantizationEvidence find_quantization(const NameTable& names,
-                                       std::span<const TensorInfo> tensors);
 
 // "gptq", "awq", "fp8", ... as configurations write it; "mlx" for theirs; empty when not said.
 std::string_view quantization_method(const JsonValue& quantization);

@@ -37,10 +37,11 @@ void take_findings(std::vector<Finding> findings, ValidateReport& report) {
       const Finding& kind = findings[listed];
       const size_t rest = last - listed;
       report.folded[static_cast<size_t>(kind.severity())] += rest - 1;
-      report.findings.push_back({.check = kind.check, .path = kind.path, .tensor = {},
+      report.findings.push_back({.check = kind.check,
+                                 .path = kind.path,
                                  .message = fmt::format("{} more of this kind, from '{}' on",
                                                         format_grouped(rest), kind.tensor),
-                                 .hint = {}, .severity_override = kind.severity()});
+                                 .severity_override = kind.severity()});
     }
     first = last;
   }

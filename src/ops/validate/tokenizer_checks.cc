@@ -19,7 +19,7 @@ struct Token {
 
 // Of a tokenizer, the tokens whose ids are at least `rows`.
 struct Beyond {
-  uint64_t rows;
+  uint64_t rows = 0;
   bool has_model = false;
   std::vector<Token> vocabulary;
   std::vector<Token> added;
@@ -57,7 +57,7 @@ Result<void> read_vocabulary(JsonCursor value, Beyond& beyond) {
 Result<void> read_added(JsonCursor value, Beyond& beyond) {
   return value.array([&](JsonCursor entry) -> Result<void> {
     Token token;
-    STKIT_TRY(entry.object([&](std::string_view key, JsonCursor field) -> Result<void> {
+    const auto read_field = [&](std::string_view key, JsonCursor field) -> Result<void> {
       if (key == "id") {
         STKIT_ASSIGN(token.id, field.uint());
       } else if (key == "content") {
@@ -65,7 +65,8 @@ Result<void> read_added(JsonCursor value, Beyond& beyond) {
         token.text = content;
       }
       return {};
-    }));
+    };
+    STKIT_TRY(entry.object(read_field));
     if (token.id >= beyond.rows) keep(beyond.added, token.text, token.id);
     return {};
   });
@@ -75,19 +76,20 @@ Result<void> read_added(JsonCursor value, Beyond& beyond) {
 Result<Beyond> read_tokenizer(std::string text, uint64_t rows) {
   const size_t size = text.size();
   text.append(kJsonPadding, '\0');
-  Beyond beyond{.rows = rows};
-  STKIT_TRY(read_json(std::string_view(text).substr(0, size), [&](JsonCursor root) {
-    return root.object([&](std::string_view key, JsonCursor value) -> Result<void> {
-      if (key == "added_tokens" && value.type() == JsonType::Array)
-        return read_added(value, beyond);
-      if (key != "model") return {};
-      beyond.has_model = true;
-      return value.object([&](std::string_view field, JsonCursor content) -> Result<void> {
-        if (field == "vocab") return read_vocabulary(content, beyond);
-        return {};
-      });
-    });
-  }));
+  Beyond beyond;
+  beyond.rows = rows;
+  const auto read_model = [&](std::string_view field, JsonCursor content) -> Result<void> {
+    if (field == "vocab") return read_vocabulary(content, beyond);
+    return {};
+  };
+  const auto read_part = [&](std::string_view key, JsonCursor value) -> Result<void> {
+    if (key == "added_tokens" && value.type() == JsonType::Array) return read_added(value, beyond);
+    if (key != "model") return {};
+    beyond.has_model = true;
+    return value.object(read_model);
+  };
+  const auto read_root = [&](JsonCursor root) { return root.object(read_part); };
+  STKIT_TRY(read_json(std::string_view(text).substr(0, size), read_root));
   if (!beyond.has_model) return fail(ErrorCode::Corrupt, "the tokenizer has no 'model'");
   // Some writers list an added token in the vocabulary as well.
   const auto is_added = [&](const Token& token) {
@@ -98,8 +100,9 @@ Result<Beyond> read_tokenizer(std::string text, uint64_t rows) {
 }
 
 constexpr std::string_view kEmbeddings[] = {
-    "embed_tokens.weight", "wte.weight",      "word_embeddings.weight",
-    "embed_in.weight",     "tok_embeddings.weight", "backbone.embeddings.weight",
+    "embed_tokens.weight",    "wte.weight",
+    "word_embeddings.weight", "embed_in.weight",
+    "tok_embeddings.weight",  "backbone.embeddings.weight",
     "shared.weight",
 };
 
@@ -112,9 +115,8 @@ const TensorInfo* find_embedding(const Context& context) {
     if (!pattern.stack.empty() || tensors[i].shape.size() != 2) continue;
     // bitsandbytes folds the matrix into one column.
     if (tensors[i].dtype == DType::U8 || tensors[i].dtype == DType::I8) continue;
-    if (std::ranges::none_of(kEmbeddings, [&](std::string_view name) {
-          return pattern.text.ends_with(name);
-        }))
+    if (std::ranges::none_of(kEmbeddings,
+                             [&](std::string_view name) { return pattern.text.ends_with(name); }))
       continue;
     // Several tables (a decoder's own, an image tokenizer's): the largest has a row for every id.
     if (found == nullptr || tensors[i].shape[0] > found->shape[0]) found = &tensors[i];
@@ -134,11 +136,12 @@ void report_vocabulary(Context& context, const std::string& path, const Beyond& 
                        const TensorInfo& embedding) {
   if (beyond.vocabulary.empty()) return;
   const auto& last = std::ranges::max(beyond.vocabulary, {}, &Token::id);
-  context.report({.check = Check::TokenizerTooLarge, .path = path,
+  context.report({.check = Check::TokenizerTooLarge,
+                  .path = path,
                   .tensor = std::string(embedding.name),
                   .message = fmt::format("the largest token id is {}, but the embedding '{}' has "
-                                         "{} rows", last.id, embedding.name, beyond.rows),
-                  .hint = {}, .severity_override = {}});
+                                         "{} rows",
+                                         last.id, embedding.name, beyond.rows)});
 }
 
 void report_added(Context& context, const std::string& path, const Beyond& beyond,
@@ -148,11 +151,13 @@ void report_added(Context& context, const std::string& path, const Beyond& beyon
       beyond.added, [](const Token& token) { return is_media_placeholder(token.text); });
   const Token& first = beyond.added.front();
   context.report(
-      {.check = Check::TokenizerTooLarge, .path = path, .tensor = std::string(embedding.name),
-       .message = fmt::format("{} added {} no row in the embedding of {} rows, first '{}' (id {})",
-                              beyond.added.size(),
-                              beyond.added.size() == 1 ? "token has" : "tokens have", beyond.rows,
-                              printable(first.text, 40), first.id),
+      {.check = Check::TokenizerTooLarge,
+       .path = path,
+       .tensor = std::string(embedding.name),
+       .message =
+           fmt::format("{} added {} no row in the embedding of {} rows, first '{}' (id {})",
+                       beyond.added.size(), beyond.added.size() == 1 ? "token has" : "tokens have",
+                       beyond.rows, printable(first.text, 40), first.id),
        .hint = "prompts that hold them fail; resize the embedding or take the tokens out",
        .severity_override = placeholders ? Severity::Note : Severity::Warning});
 }
@@ -164,9 +169,9 @@ void check_tokenizer(Context& context) {
   if (file == nullptr) return;
   const TensorInfo* embedding = context.whole ? find_embedding(context) : nullptr;
   const uint64_t rows = embedding == nullptr ? UINT64_MAX : embedding->shape[0];
-  auto text = context.model.read_companion(file->name);
-  auto beyond = text ? read_tokenizer(std::move(*text), rows)
-                     : Result<Beyond>(fail(std::move(text.error())));
+  auto text = context.model.read_companion("tokenizer.json");
+  auto beyond =
+      text ? read_tokenizer(std::move(*text), rows) : Result<Beyond>(fail(std::move(text.error())));
   if (!beyond) {
     context.report(Check::BadTokenizer, file->path, std::move(beyond.error().message));
     return;

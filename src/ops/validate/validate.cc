@@ -16,23 +16,12 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {check_config_file, false},
-    {check_config_shapes, false},
-    {check_layers, false},
-    {check_even_layers, false},
-    {check_experts, false},
-    {check_tied_head, false},
-    {check_config_dtype, false},
-    {check_quantization, false},
-    {check_tokenizer_files, false},
-    {check_tokenizer, false},
-    {check_companions, false},
-    {check_placeholders, false},
-    {check_loader_files, true},
-    {check_loader_weights, true},
-    {check_loader_dtypes, true},
-    {check_loader_quantization, true},
-    {check_loader_quirks, true},
+    {check_config_file, false},        {check_config_shapes, false}, {check_layers, false},
+    {check_even_layers, false},        {check_experts, false},       {check_tied_head, false},
+    {check_config_dtype, false},       {check_quantization, false},  {check_tokenizer_files, false},
+    {check_tokenizer, false},          {check_companions, false},    {check_placeholders, false},
+    {check_loader_files, true},        {check_loader_weights, true}, {check_loader_dtypes, true},
+    {check_loader_quantization, true}, {check_loader_quirks, true},
 };
 
 // What opening the other model costs is known before the first byte of this one is read.

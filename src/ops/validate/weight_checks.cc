@@ -60,12 +60,14 @@ bool is_parameter(std::string_view name) {
 void judge(Context& context, const TensorInfo& tensor, const StatsAccumulator& seen) {
   const uint64_t values = seen.finite + seen.nan + seen.inf;
   const auto report = [&](Check check, std::string message, std::optional<Severity> severity = {}) {
-    context.report({.check = check, .path = context.path_of(tensor),
-                    .tensor = std::string(tensor.name), .message = std::move(message),
-                    .hint = {}, .severity_override = severity});
+    context.report({.check = check,
+                    .path = context.path_of(tensor),
+                    .tensor = std::string(tensor.name),
+                    .message = std::move(message),
+                    .severity_override = severity});
   };
-  const std::string of = fmt::format("of the {} values of '{}'", format_grouped(values),
-                                     tensor.name);
+  const std::string of =
+      fmt::format("of the {} values of '{}'", format_grouped(values), tensor.name);
   if (seen.nan > 0)
     report(Check::NanWeights, fmt::format("{} {} are NaN", format_grouped(seen.nan), of));
   if (seen.inf > 0)
@@ -74,9 +76,9 @@ void judge(Context& context, const TensorInfo& tensor, const StatsAccumulator& s
   if (!is_matrix(tensor) || !is_weight(tensor.name) || seen.finite < values) return;
   if (seen.zero == values) {
     if (!may_be_zero(tensor.name))
-      report(Check::ZeroTensor, fmt::format("all {} values of '{}' {} are zero",
-                                            format_grouped(values), tensor.name,
-                                            shape_text(tensor.shape)));
+      report(Check::ZeroTensor,
+             fmt::format("all {} values of '{}' {} are zero", format_grouped(values), tensor.name,
+                         shape_text(tensor.shape)));
   } else if (seen.min == seen.max) {
     report(Check::ConstantTensor,
            fmt::format("all {} values of '{}' {} are {}", format_grouped(values), tensor.name,
@@ -130,11 +132,11 @@ void check_placeholders(Context& context) {
   for (const TensorInfo& tensor : context.model.tensors()) {
     // Markers of other tools have shape [0] by design (`scaled_fp8`), but no weight has.
     if (tensor.element_count > 0 || !tensor.name.ends_with(".weight")) continue;
-    context.report({.check = Check::PlaceholderTensor, .path = context.path_of(tensor),
+    context.report({.check = Check::PlaceholderTensor,
+                    .path = context.path_of(tensor),
                     .tensor = std::string(tensor.name),
                     .message = fmt::format("'{}' has shape {} and holds nothing", tensor.name,
-                                           shape_text(tensor.shape)),
-                    .hint = {}, .severity_override = {}});
+                                           shape_text(tensor.shape))});
   }
 }
 
@@ -145,8 +147,7 @@ Result<void> check_weights(Context& context) {
   std::vector<StatsAccumulator> parts(jobs.size());
   ReadingProgress progress(context.run.progress, "reading weights", weight_items(context));
   const std::vector<uint32_t> item = items_by_file(context);
-  STKIT_TRY(parallel_for(jobs.size(), buffers.threads(), context.run.cancel,
-                         [&](size_t i, unsigned worker) -> Result<void> {
+  const auto scan = [&](size_t i, unsigned worker) -> Result<void> {
     const TensorInfo& tensor = tensors[jobs[i].tensor];
     STKIT_ASSIGN(const uint64_t bytes, storage_bytes(tensor.dtype, jobs[i].count));
     const auto block = buffers.one(worker).first(static_cast<size_t>(bytes));
@@ -154,7 +155,8 @@ Result<void> check_weights(Context& context) {
     parts[i] = kernels::stats(tensor.dtype, block);
     progress.advance(item[tensor.file], bytes);
     return {};
-  }));
+  };
+  STKIT_TRY(parallel_for(jobs.size(), buffers.threads(), context.run.cancel, scan));
   STKIT_TRY(context.model.check_unchanged());
   progress.done();
   for (size_t i = 0; i < jobs.size();) {
@@ -176,11 +178,11 @@ Result<void> check_zero_tail(Context& context) {
     if (zeros < kSuspiciousBytes) continue;
     const TensorInfo* tensor = tensor_at(context.model, index, file->size_bytes() - zeros);
     if (tensor == nullptr || is_explained(*tensor, file->size_bytes() - zeros)) continue;
-    context.report({.check = Check::ZeroTail, .path = weights.path,
+    context.report({.check = Check::ZeroTail,
+                    .path = weights.path,
                     .tensor = std::string(tensor->name),
                     .message = fmt::format("the last {} bytes are zero, from the middle of '{}' on",
-                                           format_grouped(zeros), tensor->name),
-                    .hint = {}, .severity_override = {}});
+                                           format_grouped(zeros), tensor->name)});
   }
   return {};
 }

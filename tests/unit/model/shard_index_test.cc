@@ -62,16 +62,16 @@ TEST(ShardIndex, SaysWhatIsWrong) {
       {"empty file", "", Check::BadIndex, "", false},
       {"not JSON", "model", Check::BadIndex, "", false},
       {"cut off", R"({"weight_map":{"a":"1")", Check::BadIndex, "", false},
-      {"array", "[]", Check::BadIndex, "the index is an array", false},
+      {"array", "[]", Check::BadIndex, "the index is of type array", false},
       {"no map", "{}", Check::BadIndex, "no weight_map", false},
-      {"map of another type", R"({"weight_map":["a"]})", Check::BadIndex, "weight_map is an array",
+      {"map of another type", R"({"weight_map":["a"]})", Check::BadIndex, "weight_map is of type array",
        false},
       {"two maps", R"({"weight_map":{},"weight_map":{}})", Check::BadIndex, "two weight_maps",
        true},
       {"a value is no text", R"({"weight_map":{"a":1,"b":null,"c":"1"}})", Check::BadIndex,
        "2 values that are not file names, first 'a'", true},
       {"total_size is text", R"({"metadata":{"total_size":"5GB"},"weight_map":{}})",
-       Check::WrongTotalSize, "total_size is a string", true},
+       Check::WrongTotalSize, "total_size is of type string", true},
   };
   for (const Malformed& c : cases) {
     const ShardIndex index = parse(c.text);
