@@ -80,105 +80,103 @@ Result<int> show_tensor(const InspectOptions& options, const Model& model, Sessi
   if (!options.npy.empty()) {
     STKIT_TRY(check_not_input(model, options.npy));
     STKIT_TRY(write_npy(model, *tensor, options.npy, options.force, session.run_options()));
-    if (session.json())
-      write_json(json, model, detail);
-    else
-      render_tensor(session.out(), session.terminal(), model, detail);
-    return 0;
   }
+  if (session.json())
+    write_json(json, model, detail);
+  else
+    render_tensor(session.out(), session.terminal(), model, detail);
+  return 0;
+}
 
-  Result<int> show_histogram(const InspectOptions& options, const Model& model, Session& session,
-                             JsonWriter& json) {
-    STKIT_ASSIGN(const TensorInfo* const tensor, find_tensor(model, options.histogram));
-    STKIT_ASSIGN(const Histogram histogram,
-                 tensor_histogram(model, *tensor, kTextBuckets, session.run_options()));
-    if (session.json())
-      write_json(json, tensor->name, histogram);
-    else
-      render_histogram(session.out(), session.terminal(), tensor->name, histogram);
-    return 0;
-  }
+Result<int> show_histogram(const InspectOptions& options, const Model& model, Session& session,
+                           JsonWriter& json) {
+  STKIT_ASSIGN(const TensorInfo* const tensor, find_tensor(model, options.histogram));
+  STKIT_ASSIGN(const Histogram histogram,
+               tensor_histogram(model, *tensor, kTextBuckets, session.run_options()));
+  if (session.json())
+    write_json(json, tensor->name, histogram);
+  else
+    render_histogram(session.out(), session.terminal(), tensor->name, histogram);
+  return 0;
+}
 
-  Result<void> write_page(const InspectOptions& options, const Model& model,
-                          const InspectReport& report, Session& session) {
-    STKIT_TRY(check_not_input(model, options.html));
-    std::vector<std::pair<std::string, Histogram>> histograms;
-    if (options.stats) {
-      std::vector<uint32_t> largest = select_tensors(model, options.glob(), Sort::Size);
-      largest.resize(std::min(largest.size(), kPageHistograms));
-      for (const uint32_t index : largest) {
-        const TensorInfo& tensor = model.tensors()[index];
-        STKIT_ASSIGN(Histogram histogram,
-                     tensor_histogram(model, tensor, kPageBuckets, session.run_options()));
-        histograms.emplace_back(std::string(tensor.name), std::move(histogram));
-      }
+Result<void> write_page(const InspectOptions& options, const Model& model,
+                        const InspectReport& report, Session& session) {
+  STKIT_TRY(check_not_input(model, options.html));
+  std::vector<std::pair<std::string, Histogram>> histograms;
+  if (options.stats) {
+    std::vector<uint32_t> largest = select_tensors(model, options.glob(), Sort::Size);
+    largest.resize(std::min(largest.size(), kPageHistograms));
+    for (const uint32_t index : largest) {
+      const TensorInfo& tensor = model.tensors()[index];
+      STKIT_ASSIGN(Histogram histogram,
+                   tensor_histogram(model, tensor, kPageBuckets, session.run_options()));
+      histograms.emplace_back(std::string(tensor.name), std::move(histogram));
     }
-    return write_text_file(options.html, render_html(model, report, histograms), options.force);
   }
+  return write_text_file(options.html, render_html(model, report, histograms), options.force);
+}
 
-  void log_decisions(const Model& model, const InspectReport& report,
-                     const InspectOptions& options) {
-    log_info(fmt::format("{}: {} tensors in {} files", printable(model.reference()),
-                         report.tensor_count, model.files().size()));
-    for (const Finding& finding : model.findings())
-      log_info(fmt::format("{}: {} ({})", printable(finding.path), printable(finding.message),
-                           info(finding.check).id));
-    log_debug(fmt::format("headers take {} bytes, the limit is {}", report.header_bytes,
-                          options.open.max_header_bytes));
-    for (const std::string& warning : report.warnings) log_warning(printable(warning));
-  }
+void log_decisions(const Model& model, const InspectReport& report, const InspectOptions& options) {
+  log_info(fmt::format("{}: {} tensors in {} files", printable(model.reference()),
+                       report.tensor_count, model.files().size()));
+  for (const Finding& finding : model.findings())
+    log_info(fmt::format("{}: {} ({})", printable(finding.path), printable(finding.message),
+                         info(finding.check).id));
+  log_debug(fmt::format("headers take {} bytes, the limit is {}", report.header_bytes,
+                        options.open.max_header_bytes));
+  for (const std::string& warning : report.warnings) log_warning(printable(warning));
+}
 
-  Result<int> show_report(const InspectOptions& options, const Model& model, Session& session,
-                          JsonWriter& json) {
-    STKIT_ASSIGN(InspectReport report, inspect(model));
-    log_decisions(model, report, options);
-    if (options.stats) STKIT_TRY(add_stats(model, options.glob(), session.run_options(), report));
-    if (!options.html.empty()) STKIT_TRY(write_page(options, model, report, session));
-    STKIT_TRY(cancel_token().check());
+Result<int> show_report(const InspectOptions& options, const Model& model, Session& session,
+                        JsonWriter& json) {
+  STKIT_ASSIGN(InspectReport report, inspect(model));
+  log_decisions(model, report, options);
+  if (options.stats) STKIT_TRY(add_stats(model, options.glob(), session.run_options(), report));
+  if (!options.html.empty()) STKIT_TRY(write_page(options, model, report, session));
+  STKIT_TRY(cancel_token().check());
 
-    const bool list = !options.tensors_glob.empty() || options.stats;
-    if (session.json()) {
-      InspectJsonOptions content{{}, options.sort_order()};
-      if (list || options.tree) content.tensors_glob = options.glob();
-      write_json(json, model, report, content);
-      return 0;
-    }
-    Output& out = session.out();
-    const Terminal& terminal = session.terminal();
-    const auto selected = [&] {
-      return select_tensors(model, options.glob(), options.sort_order());
-    };
-    if (options.metadata) render_metadata(out, terminal, model);
-    if (options.tree)
-      render_tree(out, terminal, model, selected());
-    else if (!options.html.empty())
-      out.write(printable(options.html) + "\n");
-    else if (list)
-      render_tensor_table(out, terminal, model, report, selected());
-    else if (!options.metadata)
-      render_summary(out, terminal, model, report);
+  const bool list = !options.tensors_glob.empty() || options.stats;
+  if (session.json()) {
+    InspectJsonOptions content{{}, options.sort_order()};
+    if (list || options.tree) content.tensors_glob = options.glob();
+    write_json(json, model, report, content);
     return 0;
   }
+  Output& out = session.out();
+  const Terminal& terminal = session.terminal();
+  const auto selected = [&] { return select_tensors(model, options.glob(), options.sort_order()); };
+  if (options.metadata) render_metadata(out, terminal, model);
+  if (options.tree)
+    render_tree(out, terminal, model, selected());
+  else if (!options.html.empty())
+    out.write(printable(options.html) + "\n");
+  else if (list)
+    render_tensor_table(out, terminal, model, report, selected());
+  else if (!options.metadata)
+    render_summary(out, terminal, model, report);
+  return 0;
+}
 
-  Result<int> inspect_one(const InspectOptions& options, const std::string& reference,
-                          Session& session, JsonWriter& json) {
-    STKIT_ASSIGN(const Model model, Model::open(reference, options.open));
-    if (!options.diff.empty()) return show_diff(options, model, session, json);
-    if (!options.tensor.empty()) return show_tensor(options, model, session, json);
-    if (!options.histogram.empty()) return show_histogram(options, model, session, json);
-    return show_report(options, model, session, json);
-  }
+Result<int> inspect_one(const InspectOptions& options, const std::string& reference,
+                        Session& session, JsonWriter& json) {
+  STKIT_ASSIGN(const Model model, Model::open(reference, options.open));
+  if (!options.diff.empty()) return show_diff(options, model, session, json);
+  if (!options.tensor.empty()) return show_tensor(options, model, session, json);
+  if (!options.histogram.empty()) return show_histogram(options, model, session, json);
+  return show_report(options, model, session, json);
+}
 
-  Result<int> run_inspect(const InspectOptions& options, Session& session) {
-    const bool one_model_only =
-        !options.diff.empty() || !options.html.empty() || !options.npy.empty();
-    if (one_model_only &&
-        (options.models.size() > 1 || options.models == std::vector<std::string>{"-"}))
-      return fail(ErrorCode::Usage, "--diff, --html and --npy work on one MODEL", "name only one");
-    return for_each_model(session, options.models, [&](const std::string& model, JsonWriter& json) {
-      return inspect_one(options, model, session, json);
-    });
-  }
+Result<int> run_inspect(const InspectOptions& options, Session& session) {
+  const bool one_model_only =
+      !options.diff.empty() || !options.html.empty() || !options.npy.empty();
+  if (one_model_only &&
+      (options.models.size() > 1 || options.models == std::vector<std::string>{"-"}))
+    return fail(ErrorCode::Usage, "--diff, --html and --npy work on one MODEL", "name only one");
+  return for_each_model(session, options.models, [&](const std::string& model, JsonWriter& json) {
+    return inspect_one(options, model, session, json);
+  });
+}
 
 }  // namespace
 

@@ -28,13 +28,11 @@ std::string usage_line(const CommandDoc& doc, bool program) {
 // Paragraphs, one a line of `text`, with a blank line between them.
 std::string paragraphs(std::string_view text, unsigned columns) {
   std::string out;
-  for (const auto part : std::views::split(text, '
-')) {
-    if (!out.empty()) out += '
-';
+  for (const auto part : std::views::split(text, '\n')) {
+    if (!out.empty()) out += '\n';
     out += wrap_text(std::string_view(part.begin(), part.end()), 2, columns);
-}
-return out;
+  }
+  return out;
 }
 
 std::string hanging(std::string_view label, std::string_view text, unsigned columns,

@@ -61,10 +61,11 @@ void on_abort(int) {
   _exit(info(ErrorCode::Internal).exit_code);
 }
 
-void handle(int signal_number, void (*handler)(int)) {
+// Without SA_RESTART: a read from a terminal or pipe must return for the token to be seen.
+void handle(int signal_number, void (*handler)(int), int flags = 0) {
   struct sigaction action{};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
   sigaction(signal_number, &action, nullptr);
 }

@@ -110,7 +110,8 @@ std::string dtype_chart(const InspectReport& report) {
     parts.push_back({name(dtype), 0, row.bytes,
                      fmt::format("{} parameters in {}", format_count(row.parameters),
                                  tensors_text(row.tensors))});
-  std::ranges::stable_sort(parts, std::ranges::greater{}, &Part::bytes);
+  std::ranges::sort(parts, std::ranges::greater{},
+                    [](const Part& part) { return std::pair(part.bytes, part.label); });
   for (size_t i = 0; i < parts.size(); ++i) parts[i].colour = i % kColours;
   return stacked_bar("bytes by data type", parts);
 }

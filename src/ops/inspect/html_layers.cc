@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include "ops/inspect/html.h"
 #include "ops/inspect/layers.h"
@@ -75,7 +76,8 @@ std::vector<Stack> stacks_of(const Model& model) {
   }
   std::vector<Stack> sorted;
   for (auto& [key, stack] : stacks) sorted.push_back(std::move(stack));
-  std::ranges::stable_sort(sorted, std::ranges::greater{}, &Stack::bytes);
+  std::ranges::sort(sorted, std::ranges::greater{},
+                    [](const Stack& stack) { return std::pair(stack.bytes, stack.name); });
   return sorted;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMostMetadata = 200;
 constexpr size_t kMostFiles = 500;
+constexpr size_t kMostOpenFiles = 16;  // more would push the tensors out of sight
 constexpr size_t kMostNotices = 100;
 
 uint8_t hex_digit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
@@ -184,7 +185,9 @@ std::string files(const Model& model) {
   if (model.files().size() > kMostFiles)
     fmt::format_to(std::back_inserter(out), "<p class=\"quiet\">and {}</p>",
                    counted(model.files().size() - kMostFiles, "more file", "more files"));
-  return out;
+  if (model.files().size() <= kMostOpenFiles) return out;
+  return fmt::format("<details><summary>{} files</summary>{}</details>",
+                     format_grouped(model.files().size()), out);
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ svg .fault { stroke: var(--bad); stroke-width: 2; }
 .f8 { fill: var(--s8); background: var(--s8); } .f9 { fill: var(--s9); background: var(--s9); }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 13px; color: var(--quiet); }
+summary { cursor: pointer; color: var(--accent); }
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: 13.5px; }
 th { text-align: left; font-weight: 600; color: var(--quiet); white-space: nowrap; }
