@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "formats/safetensors_reader.h"
@@ -34,6 +35,7 @@ class ExtentWalk {
       : tensors_(entries.tensors), broken_(entries.broken) {}
 
   bool next(Extent& extent) {
+    while (!broken_.empty() && !broken_.front().placed) broken_ = broken_.subspan(1);
     if (broken_.empty() && tensors_.empty()) return false;
     if (tensors_.empty() ||
         (!broken_.empty() && place_of(broken_.front()) < place_of(tensors_.front()))) {
@@ -109,38 +111,44 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
 }  // namespace
 
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
-  std::vector<TensorInfo>& tensors = entries.tensors;
+  // Broken entries have the indices in front of those of tensors, so they go first.
+  const size_t first_tensor = entries.broken.size();
+  const auto name_of = [&](uint32_t index) {
+    return index < first_tensor ? entries.broken[index].name
+                                : entries.tensors[index - first_tensor].name;
+  };
   struct Key {
     uint64_t hash;
     uint32_t index;
   };
-  std::vector<Key> keys(tensors.size());
+  std::vector<Key> keys(first_tensor + entries.tensors.size());
   for (uint32_t i = 0; i < keys.size(); ++i)
-    keys[i] = {std::hash<std::string_view>()(tensors[i].name), i};
+    keys[i] = {std::hash<std::string_view>()(name_of(i)), i};
   // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
   std::ranges::sort(keys, [&](const Key& a, const Key& b) {
     if (a.hash != b.hash) return a.hash < b.hash;
-    return std::tie(tensors[a.index].name, a.index) < std::tie(tensors[b.index].name, b.index);
+    return std::pair(name_of(a.index), a.index) < std::pair(name_of(b.index), b.index);
   });
   std::vector<uint32_t> superseded;
   for (size_t i = 1; i < keys.size(); ++i)
-    if (keys[i - 1].hash == keys[i].hash &&
-        tensors[keys[i - 1].index].name == tensors[keys[i].index].name)
+    if (keys[i - 1].hash == keys[i].hash && name_of(keys[i - 1].index) == name_of(keys[i].index))
       superseded.push_back(keys[i - 1].index);
   if (superseded.empty()) return;
 
   std::ranges::sort(superseded);
   for (const uint32_t index : superseded)
-    log.add(Check::DuplicateTensor, tensors[index].name, [&] {
-      return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
+    log.add(Check::DuplicateTensor, name_of(index), [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(index)));
     });
   uint32_t index = 0;
   auto next = superseded.begin();
-  std::erase_if(tensors, [&](const TensorInfo&) {
+  const auto is_superseded = [&](const auto&) {
     if (next == superseded.end() || *next != index++) return false;
     ++next;
     return true;
-  });
+  };
+  std::erase_if(entries.broken, is_superseded);
+  std::erase_if(entries.tensors, is_superseded);
 }
 
 void sort_by_place(SafetensorsEntries& entries) {
@@ -152,7 +160,7 @@ Result<void> check_coverage(const RandomAccessFile& file, uint64_t data_start,
                             const SafetensorsEntries& entries, FindingLog& log) {
   const uint64_t data_bytes = file.size_bytes() - data_start;
   // With an entry whose place is unknown, a hole is most likely its.
-  const bool all_placed = entries.unplaced == 0;
+  const bool all_placed = std::ranges::all_of(entries.broken, &BrokenEntry::placed);
   uint64_t covered = 0;
   uint64_t cut_count = 0;
   Extent holder, first_cut;
