@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <span>
 #include <tuple>
 #include <vector>
 
 #include "formats/safetensors_reader.h"
+#include "formats/tensor_names.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -110,37 +110,12 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
 
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
   std::vector<TensorInfo>& tensors = entries.tensors;
-  struct Key {
-    uint64_t hash;
-    uint32_t index;
-  };
-  std::vector<Key> keys(tensors.size());
-  for (uint32_t i = 0; i < keys.size(); ++i)
-    keys[i] = {std::hash<std::string_view>()(tensors[i].name), i};
-  // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
-  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
-    if (a.hash != b.hash) return a.hash < b.hash;
-    return std::tie(tensors[a.index].name, a.index) < std::tie(tensors[b.index].name, b.index);
-  });
-  std::vector<uint32_t> superseded;
-  for (size_t i = 1; i < keys.size(); ++i)
-    if (keys[i - 1].hash == keys[i].hash &&
-        tensors[keys[i - 1].index].name == tensors[keys[i].index].name)
-      superseded.push_back(keys[i - 1].index);
-  if (superseded.empty()) return;
-
-  std::ranges::sort(superseded);
+  const std::vector<uint32_t> superseded = superseded_names(tensors);
   for (const uint32_t index : superseded)
     log.add(Check::DuplicateTensor, tensors[index].name, [&] {
       return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
     });
-  uint32_t index = 0;
-  auto next = superseded.begin();
-  std::erase_if(tensors, [&](const TensorInfo&) {
-    if (next == superseded.end() || *next != index++) return false;
-    ++next;
-    return true;
-  });
+  drop_tensors(tensors, superseded);
 }
 
 void sort_by_place(SafetensorsEntries& entries) {

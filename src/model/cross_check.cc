@@ -26,7 +26,7 @@ struct Defect {
 
 std::string_view what_is_wrong(Check check) {
   switch (check) {
-    case Check::MissingTensor: return "that the index places in this file not there";
+    case Check::MissingTensor: return "missing that the index places in this file";
     case Check::MisplacedTensor: return "in this file that the index places elsewhere";
     case Check::UnlistedTensor: return "in this file that the index does not take from it";
     default: return "in this file that another file holds as well";

@@ -1,0 +1,53 @@
+#include "formats/tensor_names.h"
+
+#include <algorithm>
+#include <functional>
+#include <tuple>
+
+#include "stkit/text.h"
+
+namespace stkit {
+
+bool is_odd_tensor_name(std::string_view name) {
+  const auto is_unusual = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte >= 0x7F || c == '/' || c == '\\';
+  };
+  if (std::ranges::none_of(name, is_unusual)) return name.find("..") != std::string_view::npos;
+  return name.find_first_of("/\\") != std::string_view::npos ||
+         name.find("..") != std::string_view::npos || printable(name) != name;
+}
+
+std::vector<uint32_t> superseded_names(std::span<const TensorInfo> tensors) {
+  struct Key {
+    uint64_t hash;
+    uint32_t index;
+  };
+  std::vector<Key> keys(tensors.size());
+  for (uint32_t i = 0; i < keys.size(); ++i)
+    keys[i] = {std::hash<std::string_view>()(tensors[i].name), i};
+  // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
+  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
+    if (a.hash != b.hash) return a.hash < b.hash;
+    return std::tie(tensors[a.index].name, a.index) < std::tie(tensors[b.index].name, b.index);
+  });
+  std::vector<uint32_t> superseded;
+  for (size_t i = 1; i < keys.size(); ++i)
+    if (keys[i - 1].hash == keys[i].hash &&
+        tensors[keys[i - 1].index].name == tensors[keys[i].index].name)
+      superseded.push_back(keys[i - 1].index);
+  std::ranges::sort(superseded);
+  return superseded;
+}
+
+void drop_tensors(std::vector<TensorInfo>& tensors, std::span<const uint32_t> superseded) {
+  uint32_t index = 0;
+  auto next = superseded.begin();
+  std::erase_if(tensors, [&](const TensorInfo&) {
+    if (next == superseded.end() || *next != index++) return false;
+    ++next;
+    return true;
+  });
+}
+
+}  // namespace stkit
