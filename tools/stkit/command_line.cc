@@ -87,20 +87,24 @@ Error unknown_argument(const ProgramDoc& doc, const CommandDoc* command, std::st
   };
   if (typed.starts_with('-')) {
     typed = typed.substr(0, typed.find('='));
-    return {ErrorCode::Usage, fmt::format("unknown option '{}'", typed),
+    return {ErrorCode::Usage,
+            fmt::format("unknown option '{}'", typed),
             suggest(nearest(typed, option_names(doc, command)),
                     fmt::format("see: {} --help", command ? command->name : doc.program.name)),
             {}};
   }
   if (command != nullptr)
-    return {ErrorCode::Usage, fmt::format("unexpected argument '{}'", typed),
-            fmt::format("usage: {} [options] {}", command->name, command->operands), {}};
+    return {ErrorCode::Usage,
+            fmt::format("unexpected argument '{}'", typed),
+            fmt::format("usage: {} [options] {}", command->name, command->operands),
+            {}};
   std::vector<std::string_view> names;
   for (const Command& row : commands())
     if (!row.hidden) names.push_back(row.name);
-  return {ErrorCode::Usage, fmt::format("unknown command '{}'", typed),
-          suggest(nearest(typed, names),
-                  fmt::format("one of: {}", fmt::join(names, ", "))), {}};
+  return {ErrorCode::Usage,
+          fmt::format("unknown command '{}'", typed),
+          suggest(nearest(typed, names), fmt::format("one of: {}", fmt::join(names, ", "))),
+          {}};
 }
 
 Error usage_error(const CLI::ParseError& error, const CommandDoc& doc) {

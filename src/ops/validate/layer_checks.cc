@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -17,8 +16,9 @@ namespace {
 constexpr uint64_t kMaxLayers = 100'000;
 constexpr uint64_t kMaxExperts = 65'536;
 
-constexpr std::initializer_list<std::string_view> kLayerCounts = {"num_hidden_layers", "n_layer",
-                                                                  "num_layers", "n_layers"};
+std::optional<uint64_t> said_layers(const ConfigView& config) {
+  return config.number({"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
+}
 
 // Indices as people list them: "3, 5, 7 and 12 more".
 std::string list_text(std::span<const uint32_t> numbers) {
@@ -157,7 +157,7 @@ void check_layers(Context& context) {
   if (!config.present() || !context.whole || context.text_stack.empty()) return;
   if (layers_may_be_empty(config)) return;
   const std::vector<bool> present = layers_present(context);
-  const auto said = config.number(kLayerCounts);
+  const auto said = said_layers(config);
   // Layers for predicting several tokens are numbered behind the others, or left out.
   const uint64_t extra = config.number({"num_nextn_predict_layers"}).value_or(0);
   const uint64_t expected = said.value_or(present.size());
@@ -189,8 +189,8 @@ void check_even_layers(Context& context) {
   const bool shares = config.number({"num_kv_shared_layers"}).value_or(0) > 0;
   if (!context.whole || context.text_stack.empty() || shares || layers_may_be_empty(config)) return;
   // Layers behind those that are counted predict further tokens and are of their own kind.
-  const size_t layers = std::min<uint64_t>(layers_present(context).size(),
-                                           config.number(kLayerCounts).value_or(kMaxLayers));
+  const size_t layers =
+      std::min<uint64_t>(layers_present(context).size(), said_layers(config).value_or(kMaxLayers));
   const std::vector<Modules> modules = modules_by_layer(context, layers);
   const std::vector<std::string> kinds = layer_kinds(config, layers);
   std::map<std::string, std::vector<uint32_t>> by_kind;
