@@ -104,9 +104,9 @@ class EntryReader {
   bool read_array(std::string_view key, GgufArray& array) {
     const auto element = cursor_.number<uint32_t>();
     const auto count = cursor_.number<uint64_t>();
-    if (cursor_.ok() && element >= kGgufTypeCount) return unknown_type(key, "array", element);
+    if (element >= kGgufTypeCount) return unknown_type(key, "array", element);
     array.element = static_cast<GgufType>(element);
-    if (cursor_.ok() && array.element == GgufType::Array) {
+    if (array.element == GgufType::Array) {
       log_.add(Check::GgufValueType, {}, [&] {
         return fmt::format("{} is an array of arrays, which no loader reads", quoted_name(key));
       });

@@ -147,6 +147,11 @@ TEST(GgufCases, Values) {
        with_entry("k", kArray, gguf_array(99, 1, "x")),
        {GgufValueType},
        "the array of 'k' has type 99"},
+      {"array of type 99 without a count",
+       "GGUF" + le(3u) + le(uint64_t{0}) + le(uint64_t{1}) + gguf_string("k") + le(kArray) +
+           le(99u),
+       {GgufValueType},
+       "the array of 'k' has type 99"},
       {"array of arrays",
        with_entry("k", kArray, nested),
        {GgufValueType},
@@ -223,7 +228,7 @@ TEST(GgufCases, KeysThatLoadersKnow) {
            .tensor("a", kF32, {8}, 32)
            .bytes(),
        {GgufBlockCount},
-       "llama.block_count is 2,147,483,648, but the file has 1 tensors"},
+       "'llama.block_count' is 2,147,483,648, but the file has 1 tensors"},
       {"a vocabulary has blocks but no tensors",
        GgufBuilder().text("general.architecture", "llama").u32("llama.block_count", 32).bytes(),
        {},

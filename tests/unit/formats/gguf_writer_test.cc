@@ -208,7 +208,7 @@ TEST(GgufWriter, RefusesWhatTheReaderWould) {
       {"blocks",
        {{"general.architecture", std::string_view("llama")}, {"llama.block_count", uint32_t{2}}},
        {{"a", DType::F32, {1}}},
-       "llama.block_count is 2, but the file has 1 tensors"},
+       "'llama.block_count' is 2, but the file has 1 tensors"},
       {"alignment 3", {}, none, "an alignment of 3 is not a power of two", 3},
       {"alignment 0", {}, none, "an alignment of 0 is not a power of two", 0},
       {"alignment of 4 MiB", {}, none, "an alignment of 4,194,304 is not", 4 << 20},
