@@ -13,7 +13,8 @@ void add_histogram(DType dtype, std::span<const std::byte> elements, double low,
   // By halves, so that the width of a range over all of double is finite.
   const double half_low = low / 2, half_width = high / 2 - half_low;
   const double count = static_cast<double>(buckets.size());
-  const double per_half = half_width > 0 ? count / half_width : 0;
+  // Of widths at the ends of double's range the inverse loses its digits, or is no number.
+  const double per_half = half_width > 0 ? count / half_width : 1;
 
   // A piece of whole blocks in every dtype, small enough for the stack and the L1 cache.
   constexpr size_t kPieceElements = 1024;
@@ -26,7 +27,7 @@ void add_histogram(DType dtype, std::span<const std::byte> elements, double low,
     to_double(dtype, piece, numbers);
     for (const double value : numbers) {
       if (!(value >= low && value <= high)) continue;
-      const double position = std::isfinite(per_half) ? (value / 2 - half_low) * per_half
+      const double position = std::isnormal(per_half) ? (value / 2 - half_low) * per_half
                                                       : (value / 2 - half_low) / half_width * count;
       ++buckets[static_cast<size_t>(std::min(position, count - 1))];
     }

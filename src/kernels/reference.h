@@ -108,7 +108,7 @@ struct Stats {
 
 inline Stats stats(std::span<const long double> values) {
   Stats result;
-  long double sum = 0;
+  long double first = 0, sum = 0;
   for (const long double value : values) {
     if (std::isnan(value)) {
       ++result.nan;
@@ -118,13 +118,14 @@ inline Stats stats(std::span<const long double> values) {
       result.zero += value == 0;
       result.min = result.finite == 0 || value < result.min ? value : result.min;
       result.max = result.finite == 0 || value > result.max ? value : result.max;
-      ++result.finite;
-      sum += value;
+      // From the first: large values that lie close together would leave no digit of a plain sum.
+      if (result.finite++ == 0) first = value;
+      sum += value - first;
     }
   }
   if (result.finite == 0) return result;
   const auto count = static_cast<long double>(result.finite);
-  result.mean = sum / count;
+  result.mean = first + sum / count;
   long double squares = 0;
   for (const long double value : values)
     if (std::isfinite(value)) squares += (value - result.mean) * (value - result.mean);
