@@ -80,10 +80,7 @@ TEST(ProgramAbort, LeavesTheErrorAndItsExitCode) {
 }
 
 TEST(ProgramMemory, RunningOutIsAnError) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    (defined(__has_feature) && __has_feature(address_sanitizer))
-  GTEST_SKIP() << "sanitizers need more address space than the limit";
-#endif
+  if (STKIT_SANITIZED) GTEST_SKIP() << "sanitizers need more address space than the limit";
   const TempDir folder;
   const RunResult result = run({.folder = folder.path(),
                                 .shell = "head -c 1000000000 /dev/zero | stkit inspect --json -",

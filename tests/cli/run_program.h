@@ -9,14 +9,14 @@
 namespace stkit::test {
 
 struct RunSpec {
-  std::vector<std::string> args;
-  std::filesystem::path folder;                    // to run in
-  std::map<std::string, std::string> environment;  // on top of PATH, HOME and LC_ALL=C.UTF-8
-  std::string input;                               // on stdin
-  std::filesystem::path output;                    // stdout goes there, and is not captured
-  std::string shell;                               // a command line in place of args
-  uint64_t file_size_limit = 0;                    // RLIMIT_FSIZE
-  uint64_t memory_limit = 0;                       // RLIMIT_AS
+  std::vector<std::string> args = {};
+  std::filesystem::path folder = {};                    // to run in
+  std::map<std::string, std::string> environment = {};  // on top of PATH, HOME and LC_ALL=C.UTF-8
+  std::string input = {};                               // on stdin
+  std::filesystem::path output = {};                    // stdout goes there, and is not captured
+  std::string shell = {};                               // a command line in place of args
+  uint64_t file_size_limit = 0;                         // RLIMIT_FSIZE
+  uint64_t memory_limit = 0;                            // RLIMIT_AS
 };
 
 struct RunResult {

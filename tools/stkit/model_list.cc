@@ -83,9 +83,9 @@ Result<int> for_each_model(Session& session, const std::vector<std::string>& typ
   JsonWriter json(text, indent_for(session), flush_to(session));
   json.begin_array();
   int exit_code = 0;
-  for (size_t i = 0; i < models.size(); ++i) {
-    if (!session.json() && i > 0) session.out().write("\n");
-    const Result<int> done = look_at(models[i], json);
+  for (const std::string& model : models) {
+    if (!session.json()) session.out().separate();
+    const Result<int> done = look_at(model, json);
     if (done) {
       exit_code = std::max(exit_code, *done);
       continue;
