@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "formats/safetensors_reader.h"
@@ -34,6 +35,7 @@ class ExtentWalk {
       : tensors_(entries.tensors), broken_(entries.broken) {}
 
   bool next(Extent& extent) {
+    while (!broken_.empty() && !broken_.front().placed) broken_ = broken_.subspan(1);
     if (broken_.empty() && tensors_.empty()) return false;
     if (tensors_.empty() ||
         (!broken_.empty() && place_of(broken_.front()) < place_of(tensors_.front()))) {
@@ -109,13 +111,125 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
 }  // namespace
 
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
+  // Broken entries have the numbers in front of those of tensors, so they go first.
+  const auto first_tensor = static_cast<uint32_t>(entries.broken.size());
+  const auto name_of = [&](uint32_t number) -> std::string_view {
+    return number < first_tensor ? entries.broken[number].name
+                                 : entries.tensors[number - first_tensor].name;
+  };
+  const std::vector<uint32_t> superseded =
+      superseded_names(first_tensor + static_cast<uint32_t>(entries.tensors.size()), name_of);
+  for (const uint32_t number : superseded)
+    log.add(Check::DuplicateTensor, name_of(number), [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(number)));
+    });
+  drop_items(entries.broken, superseded);
+  drop_items(entries.tensors, superseded, first_tensor);
+}
+
+void sort_by_place(std::vector<T>& items) {
+  const auto before = [](const T& a, const T& b) { return place_of(a) < place_of(b); };
+  // Most writers list tensors in the order of their data.
+  if (!std::ranges::is_sorted(items, before)) std::ranges::sort(items, before);
+}
+
+void report_overlap(const Extent& extent, const Extent& holder, FindingLog& log) {
+  log.add(Check::TensorsOverlap, extent.name, [&] {
+    if (extent.begin == extent.end)
+      return fmt::format("tensor {}, which is empty, lies at byte {} inside tensor {}",
+                         quoted_name(extent.name), format_grouped(extent.begin),
+                         quoted_name(holder.name));
+    const uint64_t end = std::min(extent.end, holder.end);
+    return fmt::format("tensors {} and {} share bytes {} to {} of the data ({} bytes)",
+                       quoted_name(holder.name), quoted_name(extent.name),
+                       format_grouped(extent.begin), format_grouped(end),
+                       format_grouped(end - extent.begin));
+  });
+}
+
+void report_hole(uint64_t begin, const Extent& next, FindingLog& log) {
+  log.add(Check::DataHole, next.name, [&] {
+    return fmt::format("bytes {} to {} of the data ({} bytes) in front of tensor {} belong to none",
+                       format_grouped(begin), format_grouped(next.begin),
+                       format_grouped(next.begin - begin), quoted_name(next.name));
+  });
+}
+
+void report_truncation(const Extent& first_cut, uint64_t cut_count, uint64_t covered,
+                       uint64_t data_start, uint64_t data_bytes, FindingLog& log) {
+  log.add(Check::Truncated, first_cut.name, [&] {
+    return fmt::format(
+        "tensor {} ends at byte {} but the file holds {}: {} bytes are missing{}, like those of an "
+        "incomplete download",
+        quoted_name(first_cut.name), format_grouped(data_start + first_cut.end),
+        format_grouped(data_start + data_bytes), format_grouped(covered - data_bytes),
+        cut_count == 1 ? "" : fmt::format(", of {} tensors", format_grouped(cut_count)));
+  });
+}
+
+Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLog& log) {
+  const uint64_t rest = file.size_bytes() - start;
+  std::vector<std::byte> head(static_cast<size_t>(std::min<uint64_t>(rest, kForeignHeadBytes)));
+  STKIT_TRY(file.read_at(start, head));
+  log.add(Check::TrailingBytes, {}, [&] {
+    const std::string what = recognise_foreign(head).what;
+    return fmt::format("{} bytes follow the last tensor, from byte {} of the file on{}",
+                       format_grouped(rest), format_grouped(start),
+                       what.empty() ? "" : "; they look like " + what);
+  });
+  return {};
+}
+
+}  // namespace
+
+void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
+<<<<<<< HEAD
   std::vector<TensorInfo>& tensors = entries.tensors;
   const std::vector<uint32_t> superseded = superseded_names(tensors);
+=======
+  // Broken entries have the indices in front of those of tensors, so they go first.
+  const size_t first_tensor = entries.broken.size();
+  const auto name_of = [&](uint32_t index) {
+    return index < first_tensor ? entries.broken[index].name
+                                : entries.tensors[index - first_tensor].name;
+  };
+  struct Key {
+    uint64_t hash;
+    uint32_t index;
+  };
+  std::vector<Key> keys(first_tensor + entries.tensors.size());
+  for (uint32_t i = 0; i < keys.size(); ++i)
+    keys[i] = {std::hash<std::string_view>()(name_of(i)), i};
+  // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
+  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
+    if (a.hash != b.hash) return a.hash < b.hash;
+    return std::pair(name_of(a.index), a.index) < std::pair(name_of(b.index), b.index);
+  });
+  std::vector<uint32_t> superseded;
+  for (size_t i = 1; i < keys.size(); ++i)
+    if (keys[i - 1].hash == keys[i].hash && name_of(keys[i - 1].index) == name_of(keys[i].index))
+      superseded.push_back(keys[i - 1].index);
+  if (superseded.empty()) return;
+
+  std::ranges::sort(superseded);
+>>>>>>> format
   for (const uint32_t index : superseded)
-    log.add(Check::DuplicateTensor, tensors[index].name, [&] {
-      return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
+    log.add(Check::DuplicateTensor, name_of(index), [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(index)));
     });
+<<<<<<< HEAD
   drop_tensors(tensors, superseded);
+=======
+  uint32_t index = 0;
+  auto next = superseded.begin();
+  const auto is_superseded = [&](const auto&) {
+    if (next == superseded.end() || *next != index++) return false;
+    ++next;
+    return true;
+  };
+  std::erase_if(entries.broken, is_superseded);
+  std::erase_if(entries.tensors, is_superseded);
+>>>>>>> format
 }
 
 void sort_by_place(SafetensorsEntries& entries) {
@@ -127,7 +241,7 @@ Result<void> check_coverage(const RandomAccessFile& file, uint64_t data_start,
                             const SafetensorsEntries& entries, FindingLog& log) {
   const uint64_t data_bytes = file.size_bytes() - data_start;
   // With an entry whose place is unknown, a hole is most likely its.
-  const bool all_placed = entries.unplaced == 0;
+  const bool all_placed = std::ranges::all_of(entries.broken, &BrokenEntry::placed);
   uint64_t covered = 0;
   uint64_t cut_count = 0;
   Extent holder, first_cut;
