@@ -75,9 +75,9 @@ struct InspectReport {
   IsqAdvice isq;
   uint64_t tensor_count = 0;
   uint64_t parameter_count = 0;
-  uint64_t weight_bytes = 0;     // of all tensors
-  uint64_t total_bytes = 0;      // of the weight files
-  uint64_t header_bytes = 0;     // total_bytes = header_bytes + weight_bytes + unaccounted_bytes
+  uint64_t weight_bytes = 0;  // of all tensors
+  uint64_t total_bytes = 0;   // of the weight files
+  uint64_t header_bytes = 0;  // total_bytes = header_bytes + weight_bytes + unaccounted_bytes
   uint64_t unaccounted_bytes = 0;
   uint64_t shard_count = 0;
   std::map<DType, DTypeShare> dtypes;
@@ -99,14 +99,14 @@ Result<TensorStats> tensor_stats(const Model& model, const TensorInfo& tensor,
 Result<Histogram> tensor_histogram(const Model& model, const TensorInfo& tensor, size_t buckets,
                                    const RunOptions& run);
 
-// The first `count` elements, or all if there are fewer, as numbers (complex: two each). Every plain
-// dtype, F4 to F64.
+// The first `count` elements, or all if there are fewer, as numbers (complex: two each). Every
+// plain dtype, F4 to F64.
 Result<std::vector<double>> first_values(const Model& model, const TensorInfo& tensor,
                                          uint64_t count);
 
 // Writes one tensor as a NumPy .npy file. Types that NumPy lacks (bf16, f8) widen to float32.
-Result<void> write_npy(const Model& model, const TensorInfo& tensor,
-                       const std::string& path, bool overwrite, const RunOptions& run);
+Result<void> write_npy(const Model& model, const TensorInfo& tensor, const std::string& path,
+                       bool overwrite, const RunOptions& run);
 
 enum class DiffKind : uint8_t { OnlyLeft, OnlyRight, DType, Dimensions, Data };
 std::string_view name(DiffKind kind);  // "only_left", "only_right", "dtype", "shape", "data"

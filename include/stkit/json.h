@@ -47,8 +47,10 @@ class JsonWriter {
   template <std::integral T>
     requires(!std::same_as<T, bool>)
   JsonWriter& value(T number) {
-    if constexpr (std::is_signed_v<T>) return signed_value(static_cast<int64_t>(number));
-    else return unsigned_value(static_cast<uint64_t>(number));
+    if constexpr (std::is_signed_v<T>)
+      return signed_value(static_cast<int64_t>(number));
+    else
+      return unsigned_value(static_cast<uint64_t>(number));
   }
   JsonWriter& null();
   // A value that is JSON text already.

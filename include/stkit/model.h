@@ -21,7 +21,16 @@ namespace stkit {
 enum class FileFormat : uint8_t { Safetensors, Gguf, PyTorch, DeepSpeed, Dcp, Npz };
 std::string_view name(FileFormat format);  // as in JSON: "safetensors", "gguf", "pytorch", ...
 
-enum class FileRole : uint8_t { Weights, Index, Config, Tokenizer, Processor, Code, Document, Other };
+enum class FileRole : uint8_t {
+  Weights,
+  Index,
+  Config,
+  Tokenizer,
+  Processor,
+  Code,
+  Document,
+  Other
+};
 std::string_view name(FileRole role);
 
 struct ModelFile {

@@ -38,7 +38,7 @@ struct TensorInfo {
   uint64_t offset_bytes = 0;  // from the start of the file; no meaning unless `contiguous`
   uint32_t file = 0;          // index into Model::files(); of its first element when scattered
   DType dtype = DType::U8;
-  bool contiguous = true;     // its bytes are one run of one file, in element order
+  bool contiguous = true;  // its bytes are one run of one file, in element order
 
   // The run of bytes that a copy may take as it is.
   std::optional<ByteRun> run() const {

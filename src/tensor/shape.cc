@@ -11,8 +11,8 @@ Result<uint64_t> element_count(Shape shape) {
   for (const uint64_t dimension : shape) {
     const auto product = checked_mul(count, dimension);
     if (!product)
-      return fail(ErrorCode::Corrupt, fmt::format("shape [{}] has more than 2^64 elements",
-                                                  fmt::join(shape, ",")));
+      return fail(ErrorCode::Corrupt,
+                  fmt::format("shape [{}] has more than 2^64 elements", fmt::join(shape, ",")));
     count = *product;
   }
   return count;

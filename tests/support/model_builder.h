@@ -24,7 +24,8 @@ class ModelBuilder {
  public:
   ModelBuilder& tensor(std::string name, DType dtype, std::vector<uint64_t> shape);
   // With these very bytes.
-  ModelBuilder& tensor(std::string name, DType dtype, std::vector<uint64_t> shape, std::string data);
+  ModelBuilder& tensor(std::string name, DType dtype, std::vector<uint64_t> shape,
+                       std::string data);
   ModelBuilder& metadata(std::string key, std::string value);
   // Tensors are dealt to the shards in the order in which they were added, in equal runs. With
   // more than one, an index is written too.
@@ -35,7 +36,8 @@ class ModelBuilder {
   std::string file_bytes() const;  // as one file
   // Writes model.safetensors, or model-0000i-of-0000N.safetensors and the index.
   void write(const std::filesystem::path& folder) const;
-  static std::string data_of(std::string_view name, DType dtype, const std::vector<uint64_t>& shape);
+  static std::string data_of(std::string_view name, DType dtype,
+                             const std::vector<uint64_t>& shape);
 
  private:
   struct Tensor {
