@@ -37,4 +37,7 @@ install(FILES ${PROJECT_BINARY_DIR}/stkit-config.cmake ${PROJECT_BINARY_DIR}/stk
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/stkit)
 if(TARGET stkit_tool)
   install(TARGETS stkit_tool)
+  if(NOT CMAKE_CROSSCOMPILING)  # made by the program, which must run here for that
+    install(DIRECTORY "${PROJECT_BINARY_DIR}/share/" DESTINATION ${CMAKE_INSTALL_DATAROOTDIR})
+  endif()
 endif()

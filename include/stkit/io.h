@@ -32,6 +32,11 @@ class RandomAccessFile {
   // raises SIGBUS once somebody has truncated the file; read_at() reports that instead.
   virtual std::span<const std::byte> mapped() const { return {}; }
 
+  // Says that bytes of mapped() are not needed again soon: they stop counting as this process's
+  // memory. They may be touched all the same.
+  virtual void release_mapped([[maybe_unused]] uint64_t offset_bytes,
+                              [[maybe_unused]] uint64_t size_bytes) const {}
+
   // Tells this content from any other under the same name (size, time and inode, or an ETag), for
   // who opens it again. Empty when nothing does.
   virtual std::string identity() const { return {}; }

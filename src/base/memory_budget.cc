@@ -23,18 +23,18 @@ Result<MemoryBudget::Lease> MemoryBudget::take(uint64_t bytes, const CancelToken
   const auto place = waiting_.insert(waiting_.end(), bytes);
   const auto my_turn = [&] { return waiting_.begin() == place && fits(bytes); };
 
-  Result<void> cancelled;
-  while (!my_turn() && cancelled) {
+  Result<void> go_on;
+  while (!my_turn() && go_on) {
     if (cancel == nullptr) {
       changed_.wait(lock);
     } else {
       changed_.wait_for(lock, kCancelPoll);
-      cancelled = cancel->check();
+      go_on = cancel->check();
     }
   }
   waiting_.erase(place);
   changed_.notify_all();  // the next in line may fit as well
-  if (!cancelled) return fail(std::move(cancelled).error());
+  if (!go_on) return fail(std::move(go_on).error());
 
   used_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, used_bytes_);

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "formats/safetensors_reader.h"
+#include "formats/tensor_names.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -111,44 +111,20 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
 }  // namespace
 
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
-  // Broken entries have the indices in front of those of tensors, so they go first.
-  const size_t first_tensor = entries.broken.size();
-  const auto name_of = [&](uint32_t index) {
-    return index < first_tensor ? entries.broken[index].name
-                                : entries.tensors[index - first_tensor].name;
+  // Broken entries have the numbers in front of those of tensors, so they go first.
+  const auto first_tensor = static_cast<uint32_t>(entries.broken.size());
+  const auto name_of = [&](uint32_t number) -> std::string_view {
+    return number < first_tensor ? entries.broken[number].name
+                                 : entries.tensors[number - first_tensor].name;
   };
-  struct Key {
-    uint64_t hash;
-    uint32_t index;
-  };
-  std::vector<Key> keys(first_tensor + entries.tensors.size());
-  for (uint32_t i = 0; i < keys.size(); ++i)
-    keys[i] = {std::hash<std::string_view>()(name_of(i)), i};
-  // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
-  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
-    if (a.hash != b.hash) return a.hash < b.hash;
-    return std::pair(name_of(a.index), a.index) < std::pair(name_of(b.index), b.index);
-  });
-  std::vector<uint32_t> superseded;
-  for (size_t i = 1; i < keys.size(); ++i)
-    if (keys[i - 1].hash == keys[i].hash && name_of(keys[i - 1].index) == name_of(keys[i].index))
-      superseded.push_back(keys[i - 1].index);
-  if (superseded.empty()) return;
-
-  std::ranges::sort(superseded);
-  for (const uint32_t index : superseded)
-    log.add(Check::DuplicateTensor, name_of(index), [&] {
-      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(index)));
+  const std::vector<uint32_t> superseded =
+      superseded_names(first_tensor + static_cast<uint32_t>(entries.tensors.size()), name_of);
+  for (const uint32_t number : superseded)
+    log.add(Check::DuplicateTensor, name_of(number), [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(number)));
     });
-  uint32_t index = 0;
-  auto next = superseded.begin();
-  const auto is_superseded = [&](const auto&) {
-    if (next == superseded.end() || *next != index++) return false;
-    ++next;
-    return true;
-  };
-  std::erase_if(entries.broken, is_superseded);
-  std::erase_if(entries.tensors, is_superseded);
+  drop_items(entries.broken, superseded);
+  drop_items(entries.tensors, superseded, first_tensor);
 }
 
 void sort_by_place(SafetensorsEntries& entries) {

@@ -11,6 +11,7 @@
 
 #include "base/json_reader.h"
 #include "base/utf8.h"
+#include "formats/tensor_names.h"
 #include "stkit/dtype.h"
 #include "stkit/text.h"
 
@@ -28,16 +29,6 @@ std::string known_dtypes() {
   for (const DTypeInfo& row : dtypes())
     if (row.in_safetensors()) names.push_back(row.name);
   return fmt::format("{}", fmt::join(names, ", "));
-}
-
-bool is_odd_name(std::string_view name) {
-  const auto is_unusual = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte >= 0x7F || c == '/' || c == '\\';
-  };
-  if (std::ranges::none_of(name, is_unusual)) return name.find("..") != std::string_view::npos;
-  return name.find_first_of("/\\") != std::string_view::npos ||
-         name.find("..") != std::string_view::npos || printable(name) != name;
 }
 
 // Shapes repeat: a model of a million tensors has a few dozen of them.
@@ -92,7 +83,7 @@ class EntryReader {
     seen_ = {};
     dtype_.reset();
     shape_.clear();
-    if (is_odd_name(name_))
+    if (is_odd_tensor_name(name_))
       log_.add(Check::OddTensorName, name_, [&] {
         return fmt::format("tensor {} has a name that is not fit for a file name",
                            quoted_name(name_));

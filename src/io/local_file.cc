@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
@@ -80,6 +81,14 @@ class LocalFile final : public RandomAccessFile {
   std::span<const std::byte> mapped() const override {
     if (may_map_) std::call_once(map_once_, [this] { map(); });
     return mapping_;
+  }
+
+  void release_mapped(uint64_t offset_bytes, uint64_t size_bytes) const override {
+    if (offset_bytes >= mapping_.size() || size_bytes > mapping_.size() - offset_bytes) return;
+    // Whole pages. What a neighbour still uses of the outer two costs it one fault each.
+    static const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    const uint64_t begin = offset_bytes / page * page;
+    ::madvise(mapping_.data() + begin, offset_bytes + size_bytes - begin, MADV_DONTNEED);
   }
 
   Result<void> check_unchanged() const override {

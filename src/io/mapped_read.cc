@@ -32,7 +32,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
     previous_action.sa_sigaction(signal, info, context);
   } else if (previous_action.sa_handler == SIG_DFL || previous_action.sa_handler == SIG_IGN) {
     ::signal(signal, SIG_DFL);
-    ::raise(signal);
+    ::raise(signal);  // takes effect when this handler returns
   } else {
     previous_action.sa_handler(signal);
   }
@@ -47,8 +47,7 @@ class HandlerInstalled {
     if (users++ > 0) return;
     struct sigaction action = {};
     action.sa_sigaction = on_bus_error;
-    // The handler is left by a jump, behind which nobody would unblock the signal.
-    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     STKIT_CHECK(::sigaction(SIGBUS, nullptr, &previous_action) == 0);
     STKIT_CHECK(::sigaction(SIGBUS, &action, nullptr) == 0);
   }
@@ -71,7 +70,8 @@ class HandlerInstalled {
 // Apart from its caller, so that no variable lives across the jump.
 [[gnu::noinline]] bool use_guarded(Guard& guard,
                                    FunctionRef<void(std::span<const std::byte>)> use) {
-  if (sigsetjmp(guard.return_point, 0) != 0) {
+  // With the signal mask: the handler is left by a jump, and SIGBUS is blocked inside of it.
+  if (sigsetjmp(guard.return_point, 1) != 0) {
     current_guard = nullptr;
     return false;
   }

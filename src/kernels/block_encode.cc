@@ -129,7 +129,7 @@ void encode(Floats x, Floats, float, BlockQ8_0& out) {
 void encode(Floats x, Floats, float, BlockMxfp4& out) {
   float magnitude = 0;
   for (const float value : x) magnitude = std::max(magnitude, std::fabs(value));
-  out.e = magnitude > 0 ? static_cast<uint8_t>(std::floor(std::log2(magnitude)) - 2 + 127) : 0;
+  out.e = mxfp4_exponent(magnitude);
   const float scale = std::ldexp(1.0f, out.e - 128);
   uint8_t codes[32];
   for (size_t i = 0; i < 32; ++i) {
@@ -398,6 +398,10 @@ void encode_blocks(DType type, Floats row, Floats importance, std::span<std::byt
 }
 
 }  // namespace
+
+uint8_t mxfp4_exponent(float magnitude) {
+  return magnitude > 0 ? static_cast<uint8_t>(std::floor(std::log2(magnitude)) - 2 + 127) : 0;
+}
 
 void encode_row(DType type, std::span<const float> row, std::span<const float> importance,
                 std::span<std::byte> out) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "stkit/dtype.h"
@@ -14,6 +15,9 @@ namespace stkit::kernels::reference {
 // REQUIRES: a GGML block type; row.size() is whole blocks; out.size() is their bytes.
 void encode_row(DType type, std::span<const float> row, std::span<const float> importance,
                 std::span<std::byte> out);
+
+// MXFP4's shared exponent for a block whose largest magnitude this is.
+uint8_t mxfp4_exponent(float magnitude);
 
 // Any run of whole blocks.
 void decode_blocks(DType type, std::span<const std::byte> blocks, std::span<float> out);

@@ -1,8 +1,8 @@
 #include "kernels/encode.h"
 
 #include "base/check.h"
-#include "kernels/block_reference.h"
 #include "kernels/encode_min.h"
+#include "kernels/encode_small.h"
 #include "kernels/encode_symmetric.h"
 
 namespace stkit::kernels {
@@ -22,10 +22,11 @@ void encode_rows(DType type, std::span<const float> rows, size_t columns,
     case DType::Q6_K: return encode_symmetric(type, rows, columns, importance, out.data());
     default: break;
   }
+  const bool is_table = type == DType::MXFP4 || type == DType::IQ4_NL || type == DType::IQ4_XS;
+  const auto encode_row = is_table ? encode_table : encode_small;
   const size_t row_bytes = columns / row.block_elements * row.block_bytes;
   for (size_t i = 0; i * columns < rows.size(); ++i)
-    reference::encode_row(type, rows.subspan(i * columns, columns), importance,
-                          out.subspan(i * row_bytes, row_bytes));
+    encode_row(type, rows.subspan(i * columns, columns), importance, out.data() + i * row_bytes);
 }
 
 }  // namespace stkit::kernels

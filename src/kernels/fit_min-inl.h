@@ -27,6 +27,8 @@ struct MinRecipe {
 
 template <class R>
 struct alignas(64) MinTile {
+  static constexpr size_t kLanes = R::kLanes;
+
   float x[kBatchElements];
   float weights[kBatchElements];
   float scale[R::kLanes], min[R::kLanes];

@@ -40,6 +40,4 @@ struct Bundle {
 Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
                            uint64_t max_index_bytes);
 
-Finding not_a_file(const Folder& folder, const FolderEntry& entry);
-
 }  // namespace stkit

@@ -26,7 +26,7 @@ struct Defect {
 
 std::string_view what_is_wrong(Check check) {
   switch (check) {
-    case Check::MissingTensor: return "that the index places in this file not there";
+    case Check::MissingTensor: return "missing that the index places in this file";
     case Check::MisplacedTensor: return "in this file that the index places elsewhere";
     case Check::UnlistedTensor: return "in this file that the index does not take from it";
     default: return "in this file that another file holds as well";
@@ -194,7 +194,7 @@ void check_total_size(const Folder& folder, const Bundle& bundle, std::span<cons
   Finding finding{
       .check = Check::WrongTotalSize,
       .path = folder.path_of(bundle.index_name),
-      .message = fmt::format("total_size is {:.0f}, the tensors take {} bytes", declared, bytes)};
+      .message = fmt::format("total_size is {:.17g}, the tensors take {} bytes", declared, bytes)};
   if (declared == static_cast<double>(bytes + header_bytes)) {
     finding.message += fmt::format(": it counts whole files, with {} bytes of headers",
                                    format_grouped(header_bytes));

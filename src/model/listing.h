@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "stkit/finding.h"
 #include "stkit/io.h"
 
 namespace stkit {
@@ -19,11 +20,19 @@ inline std::string_view folder_prefix(std::string_view name) {
   return name.substr(0, name.rfind('/') + 1);
 }
 
+// The folder itself: "unet" of "unet/".
+inline std::string_view without_slash(std::string_view folder_prefix) {
+  return folder_prefix.substr(0, folder_prefix.size() - !folder_prefix.empty());
+}
+
 // REQUIRES: `entries` is sorted by name.
 inline const FolderEntry* find_entry(std::span<const FolderEntry> entries, std::string_view name) {
   const auto found = std::ranges::lower_bound(entries, name, {}, &FolderEntry::name);
   return found != entries.end() && found->name == name ? &*found : nullptr;
 }
+
+// For an entry that is no regular file where one belongs.
+Finding not_a_file(const Folder& folder, const FolderEntry& entry);
 
 inline constexpr std::string_view kWeightsSuffix = ".safetensors";
 inline constexpr std::string_view kIndexSuffix = ".safetensors.index.json";

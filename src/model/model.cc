@@ -62,8 +62,9 @@ Result<Model> Model::scan(std::string_view reference, const OpenOptions& options
 Result<Model> Model::scan(std::shared_ptr<const Folder> folder, std::string_view name,
                           const OpenOptions& options) {
   const std::string label = folder->label();
+  std::string reference = name.empty() ? label : folder->path_of(name);
   STKIT_ASSIGN(ModelContents contents, scan_model(std::move(folder), name, options));
-  contents.reference = name.empty() ? label : label + "/" + std::string(name);
+  contents.reference = std::move(reference);
   contents.folder_name = folder_display_name(label);
   return Model(std::make_unique<Rep>(std::move(contents)));
 }

@@ -29,7 +29,7 @@ std::string_view metadata_value(const Model& model, std::span<const std::string_
 
 constexpr std::string_view kArchitectureKeys[] = {"modelspec.architecture", "architecture"};
 constexpr std::string_view kModelTypeKeys[] = {"model_type", "modelspec.architecture",
-                                               "architecture", "base_model"};
+                                               "architecture", "ss_base_model_version"};
 constexpr std::string_view kModalityKeys[] = {"modality", "modelspec.modality"};
 
 std::string find_architecture(const Model& model) {

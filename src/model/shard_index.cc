@@ -50,7 +50,8 @@ class Parser {
       index_.entries.push_back({index_.storage.copy(tensor), intern(file_name)});
       return {};
     }));
-    usable_ = true;
+    if (index_.entries.empty()) report(Check::BadIndex, "weight_map names no tensors");
+    usable_ = !index_.entries.empty();
     if (bad_values_ > 0)
       report(Check::BadIndex,
              fmt::format("weight_map has {} {} that are not file names, first {}", bad_values_,

@@ -15,8 +15,8 @@
 namespace stkit {
 namespace {
 
-// Downloads of one repository nest as deep as its folders do.
-constexpr unsigned kMaxDownloadDepth = 4;
+// No repository has more. Links among the folders could make them endless.
+constexpr unsigned kMaxDownloadFolders = 256;
 constexpr std::string_view kDownloadFolder = ".cache/huggingface/download";
 constexpr std::string_view kUnfinishedNames = "*.{incomplete,part,aria2,crdownload}";
 
@@ -103,14 +103,15 @@ void report_unfinished(const Folder& folder, const FolderEntry& entry, Bundle& b
 
 // What `hf download --local-dir` leaves: <file>.metadata for each file that was whole once, and
 // <hash>.incomplete for those that never were.
-void find_downloads(const Folder& folder, std::string_view subfolder, unsigned depth,
+void find_downloads(const Folder& folder, std::string_view subfolder, unsigned& folders,
                     Bundle& bundle) {
+  if (++folders > kMaxDownloadFolders) return;
   const auto listing = folder.list(subfolder);
-  if (!listing || depth > kMaxDownloadDepth) return;  // no such folder, mostly
+  if (!listing) return;  // no such folder, mostly
   constexpr std::string_view kMetadata = ".metadata";
   for (const FolderEntry& entry : *listing) {
     if (entry.kind == EntryKind::Folder) {
-      find_downloads(folder, entry.name, depth + 1, bundle);
+      find_downloads(folder, entry.name, folders, bundle);
     } else if (glob_match(kUnfinishedNames, entry.name)) {
       report_unfinished(folder, entry, bundle);
     } else if (entry.name.ends_with(kMetadata)) {
@@ -137,7 +138,8 @@ void find_strays(const Folder& folder, Bundle& bundle) {
   for (const FolderEntry& entry : bundle.listing)
     if (entry.kind == EntryKind::File && glob_match(kUnfinishedNames, entry.name))
       report_unfinished(folder, entry, bundle);
-  if (bundle.subfolder.empty()) find_downloads(folder, kDownloadFolder, 0, bundle);
+  unsigned folders = 0;
+  if (bundle.subfolder.empty()) find_downloads(folder, kDownloadFolder, folders, bundle);
 }
 
 }  // namespace stkit

@@ -13,8 +13,8 @@ BuildInfo build_info() {
           STKIT_COMMIT,
           STKIT_COMPILER,
           STKIT_BUILD_TYPE,
-          kernels::simd_compiled(),
-          kernels::simd_used(),
+          kernels::compiled_simd_targets(),
+          kernels::used_simd_target(),
           {STKIT_LIBRARIES}};
 }
 

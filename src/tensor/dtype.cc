@@ -46,12 +46,24 @@ constexpr DTypeInfo kDTypes[] = {
     {DType::IQ4_NL, "IQ4_NL", DTypeKind::GgmlBlock, 32, 18},
     {DType::IQ4_XS, "IQ4_XS", DTypeKind::GgmlBlock, 256, 136},
     {DType::MXFP4, "MXFP4", DTypeKind::GgmlBlock, 32, 17},
+    {DType::IQ1_S, "IQ1_S", DTypeKind::GgmlBlock, 256, 50},
+    {DType::IQ1_M, "IQ1_M", DTypeKind::GgmlBlock, 256, 56},
+    {DType::IQ2_XXS, "IQ2_XXS", DTypeKind::GgmlBlock, 256, 66},
+    {DType::IQ2_XS, "IQ2_XS", DTypeKind::GgmlBlock, 256, 74},
+    {DType::IQ2_S, "IQ2_S", DTypeKind::GgmlBlock, 256, 82},
+    {DType::IQ3_XXS, "IQ3_XXS", DTypeKind::GgmlBlock, 256, 98},
+    {DType::IQ3_S, "IQ3_S", DTypeKind::GgmlBlock, 256, 110},
+    {DType::TQ1_0, "TQ1_0", DTypeKind::GgmlBlock, 256, 54},
+    {DType::TQ2_0, "TQ2_0", DTypeKind::GgmlBlock, 256, 66},
+    {DType::NVFP4, "NVFP4", DTypeKind::GgmlBlock, 64, 36},
+    {DType::Q1_0, "Q1_0", DTypeKind::GgmlBlock, 128, 18},
+    {DType::Q2_0, "Q2_0", DTypeKind::GgmlBlock, 64, 18},
 };
 
 constexpr bool rows_match_enum() {
   for (size_t i = 0; i < std::size(kDTypes); ++i)
     if (static_cast<size_t>(kDTypes[i].dtype) != i) return false;
-  return std::size(kDTypes) == static_cast<size_t>(DType::MXFP4) + 1;
+  return std::size(kDTypes) == static_cast<size_t>(DType::Q2_0) + 1;
 }
 static_assert(rows_match_enum());
 

@@ -23,7 +23,7 @@ void run(const std::string& input, size_t size) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fputs("usage: fuzz_corpus_<name> <folder>\n", stderr), 2;
+  if (argc != 2) return std::fputs("usage: seeds_<name> <folder>\n", stderr), 2;
   std::error_code error;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1], error))

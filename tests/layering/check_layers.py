@@ -106,7 +106,9 @@ def lists_above(root, path):
     for folder in path.parents:
         cmake = folder / "CMakeLists.txt"
         if cmake.is_file():
-            yield {word.rsplit("/", 1)[-1] for word in re.findall(r"[\w./+-]+", cmake.read_text())}
+            text = cmake.read_text()
+            yield {word.rsplit("/", 1)[-1] for word in re.findall(r"[\w./+-]+", text)}
+            yield {name + "_fuzz.cc" for name in re.findall(r"stkit_fuzz_target\((\w+)", text)}
         if folder == root:
             return
 

@@ -62,8 +62,10 @@ Result<int> show_diff(const InspectOptions& options, const Model& left, Session&
                       JsonWriter& json) {
   STKIT_ASSIGN(const Model right, Model::open(options.diff, options.open));
   STKIT_ASSIGN(const DiffReport report, diff(left, right, options.data, session.run_options()));
-  if (session.json()) write_json(json, report);
-  else render_diff(session.out(), session.terminal(), left.reference(), right.reference(), report);
+  if (session.json())
+    write_json(json, report);
+  else
+    render_diff(session.out(), session.terminal(), left.reference(), right.reference(), report);
   return report.same() ? 0 : 1;
 }
 
@@ -71,15 +73,18 @@ Result<int> show_tensor(const InspectOptions& options, const Model& model, Sessi
                         JsonWriter& json) {
   STKIT_ASSIGN(const TensorInfo* const tensor, find_tensor(model, options.tensor));
   TensorDetail detail{tensor, {}, {}};
-  STKIT_ASSIGN(detail.values,
-               first_values(model, *tensor, options.values));
+  STKIT_ASSIGN(detail.values, first_values(model, *tensor, options.values));
   if (options.stats) {
     STKIT_ASSIGN(detail.stats, tensor_stats(model, *tensor, session.run_options()));
   }
-  if (!options.npy.empty())
+  if (!options.npy.empty()) {
+    STKIT_TRY(check_not_input(model, options.npy));
     STKIT_TRY(write_npy(model, *tensor, options.npy, options.force, session.run_options()));
-  if (session.json()) write_json(json, model, detail);
-  else render_tensor(session.out(), session.terminal(), model, detail);
+  }
+  if (session.json())
+    write_json(json, model, detail);
+  else
+    render_tensor(session.out(), session.terminal(), model, detail);
   return 0;
 }
 
@@ -88,13 +93,16 @@ Result<int> show_histogram(const InspectOptions& options, const Model& model, Se
   STKIT_ASSIGN(const TensorInfo* const tensor, find_tensor(model, options.histogram));
   STKIT_ASSIGN(const Histogram histogram,
                tensor_histogram(model, *tensor, kTextBuckets, session.run_options()));
-  if (session.json()) write_json(json, tensor->name, histogram);
-  else render_histogram(session.out(), session.terminal(), tensor->name, histogram);
+  if (session.json())
+    write_json(json, tensor->name, histogram);
+  else
+    render_histogram(session.out(), session.terminal(), tensor->name, histogram);
   return 0;
 }
 
 Result<void> write_page(const InspectOptions& options, const Model& model,
                         const InspectReport& report, Session& session) {
+  STKIT_TRY(check_not_input(model, options.html));
   std::vector<std::pair<std::string, Histogram>> histograms;
   if (options.stats) {
     std::vector<uint32_t> largest = select_tensors(model, options.glob(), Sort::Size);
@@ -124,8 +132,7 @@ Result<int> show_report(const InspectOptions& options, const Model& model, Sessi
                         JsonWriter& json) {
   STKIT_ASSIGN(InspectReport report, inspect(model));
   log_decisions(model, report, options);
-  if (options.stats)
-    STKIT_TRY(add_stats(model, options.glob(), session.run_options(), report));
+  if (options.stats) STKIT_TRY(add_stats(model, options.glob(), session.run_options(), report));
   if (!options.html.empty()) STKIT_TRY(write_page(options, model, report, session));
   STKIT_TRY(cancel_token().check());
 
@@ -140,10 +147,14 @@ Result<int> show_report(const InspectOptions& options, const Model& model, Sessi
   const Terminal& terminal = session.terminal();
   const auto selected = [&] { return select_tensors(model, options.glob(), options.sort_order()); };
   if (options.metadata) render_metadata(out, terminal, model);
-  if (options.tree) render_tree(out, terminal, model, selected());
-  else if (!options.html.empty()) out.write(printable(options.html) + "\n");
-  else if (list) render_tensor_table(out, terminal, model, report, selected());
-  else if (!options.metadata) render_summary(out, terminal, model, report);
+  if (options.tree)
+    render_tree(out, terminal, model, selected());
+  else if (!options.html.empty())
+    out.write(printable(options.html) + "\n");
+  else if (list)
+    render_tensor_table(out, terminal, model, report, selected());
+  else if (!options.metadata)
+    render_summary(out, terminal, model, report);
   return 0;
 }
 
@@ -157,8 +168,10 @@ Result<int> inspect_one(const InspectOptions& options, const std::string& refere
 }
 
 Result<int> run_inspect(const InspectOptions& options, Session& session) {
-  const bool one_model_only = !options.diff.empty() || !options.html.empty() || !options.npy.empty();
-  if (one_model_only && (options.models.size() > 1 || options.models == std::vector<std::string>{"-"}))
+  const bool one_model_only =
+      !options.diff.empty() || !options.html.empty() || !options.npy.empty();
+  if (one_model_only &&
+      (options.models.size() > 1 || options.models == std::vector<std::string>{"-"}))
     return fail(ErrorCode::Usage, "--diff, --html and --npy work on one MODEL", "name only one");
   return for_each_model(session, options.models, [&](const std::string& model, JsonWriter& json) {
     return inspect_one(options, model, session, json);
@@ -173,19 +186,23 @@ Action add_inspect(CLI::App& command) {
   add_models(command, o.models);
   add_optional_text(command, "--tensors", o.tensors_glob, "*", "GLOB",
                     "List the tensors (whose names match GLOB)");
-  add_choice(command, "--sort", o.sort, kSortNames, "Order of the tensors; file: as they are stored");
+  add_choice(command, "--sort", o.sort, kSortNames,
+             "Order of the tensors; file: as they are stored");
   command.add_flag("--tree", o.tree, "Tensor names as a tree, repeated layers told once");
   command.add_flag("--metadata", o.metadata, "What the files say about themselves");
   command.add_flag("--stats", o.stats, "Read the weights: min, max, mean, std, NaN, Inf, zeros");
   CLI::Option* histogram = add_text(command, "--histogram", o.histogram, "TENSOR",
                                     "How one tensor's values are distributed");
   CLI::Option* tensor = add_text(command, "--tensor", o.tensor, "NAME",
-                                 "One tensor: where it is, and its first values");
+                                 "One tensor: where it is, and its first values")
+                            ->excludes(histogram);
   add_count(command, "--values", o.values, kMostValues, "How many values --tensor shows (10)")
       ->needs(tensor);
   add_text(command, "--npy", o.npy, "FILE", "Write that tensor as a NumPy file")->needs(tensor);
   CLI::Option* diff = add_text(command, "--diff", o.diff, "MODEL",
-                               "What differs in another model; exit code 1 when anything does");
+                               "What differs in another model; exit code 1 when anything does")
+                          ->excludes(histogram)
+                          ->excludes(tensor);
   command.add_flag("--data", o.data, "Compare values too")->needs(diff);
   add_text(command, "--html", o.html, "FILE", "Write a page with charts and a tensor table")
       ->excludes(tensor)

@@ -63,15 +63,18 @@ Result<int> explain(const std::string& id, Session& session) {
 Result<int> write_checksums(const Options& options, const std::string& reference, Session& session,
                             JsonWriter& json) {
   STKIT_ASSIGN(const Model model, Model::open(reference, options.validate.open));
+  const bool to_file = options.write_checksums != kToOutput;
+  if (to_file) STKIT_TRY(check_not_input(model, options.write_checksums));
   STKIT_ASSIGN(const std::string list, checksum_list(model, session.run_options()));
-  if (options.write_checksums != kToOutput)
-    STKIT_TRY(write_text_file(options.write_checksums, list, options.force));
+  if (to_file) STKIT_TRY(write_text_file(options.write_checksums, list, options.force));
   if (session.json())
-    json.begin_object().field("checksums", list).field("path", options.write_checksums).end_object();
+    json.begin_object()
+        .field("checksums", list)
+        .field("path", options.write_checksums)
+        .end_object();
   else
-    session.out().write(options.write_checksums == kToOutput
-                            ? list
-                            : printable(options.write_checksums) + "\n");
+    session.out().write(
+        options.write_checksums == kToOutput ? list : printable(options.write_checksums) + "\n");
   return 0;
 }
 
@@ -80,9 +83,12 @@ Result<int> validate_one(const Options& options, const std::string& reference, S
   if (!options.write_checksums.empty()) return write_checksums(options, reference, session, json);
   STKIT_ASSIGN(const ValidateReport report,
                validate(reference, options.validate, session.run_options()));
-  if (session.json()) write_json(json, report, options.strict);
-  else if (options.format == "github") render_annotations(session.out(), report);
-  else render_findings(session.out(), session.terminal(), reference, report, options.strict);
+  if (session.json())
+    write_json(json, report, options.strict);
+  else if (options.format == "github")
+    render_annotations(session.out(), report);
+  else
+    render_findings(session.out(), session.terminal(), reference, report, options.strict);
   return report.ok(options.strict) ? 0 : 1;
 }
 
@@ -105,13 +111,17 @@ Action add_validate(CLI::App& command) {
   Options& o = *options;
   add_models(command, o.models);
   command.add_flag("--deep", o.validate.deep, "Read the weights: NaN, Inf, zeros, unwritten ends");
-  add_text(command, "--against", o.against, "MODEL", "Prove that another model holds the same tensors");
-  add_text(command, "--checksums", o.checksums, "FILE", "Compare with a list as sha256sum writes it");
+  add_text(command, "--against", o.against, "MODEL",
+           "Prove that another model holds the same tensors");
+  add_text(command, "--checksums", o.checksums, "FILE",
+           "Compare with a list as sha256sum writes it");
   add_optional_text(command, "--write-checksums", o.write_checksums, std::string(kToOutput), "FILE",
                     "Make such a list, on stdout or as FILE");
-  add_choice(command, "--for", o.loader, loader_names(), "Check what this loader needs or trips over");
+  add_choice(command, "--for", o.loader, loader_names(),
+             "Check what this loader needs or trips over");
   command.add_flag("--strict", o.strict, "Warnings count as errors");
-  add_choice(command, "--format", o.format, kFormats, "How findings are printed; github: annotations");
+  add_choice(command, "--format", o.format, kFormats,
+             "How findings are printed; github: annotations");
   command.add_flag("--list-checks", o.list_checks, "List all rules");
   add_text(command, "--explain", o.explain, "ID", "Explain one rule, as in ST021 or truncated");
   command.add_flag("--force", o.force, "Replace FILE when it exists");

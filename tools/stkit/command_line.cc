@@ -81,29 +81,72 @@ std::vector<std::string_view> option_names(const ProgramDoc& doc, const CommandD
   return names;
 }
 
+bool takes_value(const ProgramDoc& doc, std::string_view name) {
+  const auto among = [&](const CommandDoc& from) {
+    return std::ranges::any_of(from.options, [&](const OptionDoc& option) {
+      return !option.value.empty() && !option.value_optional &&
+             std::ranges::find(option.names, name) != option.names.end();
+    });
+  };
+  return among(doc.program) || std::ranges::any_of(doc.commands, among);
+}
+
+// Last argument first, as CLI11 wants them. It takes an operand "[a,b]" for a list of two, and does
+// not always hand what stands behind "--" to a command; with "./" in front the same path is left
+// alone.
+std::vector<std::string> for_parser(std::span<const char* const> args, const ProgramDoc& doc) {
+  std::vector<std::string> texts;
+  bool operands_only = false, is_value = false;
+  for (const char* arg : args) {
+    std::string text = arg;
+    if (text == "--" && !is_value && !operands_only) {
+      operands_only = true;
+      continue;
+    }
+    if ((operands_only && text.starts_with('-')) || (!is_value && text.starts_with('[')))
+      text.insert(0, "./");
+    is_value = !operands_only && takes_value(doc, text);
+    texts.push_back(std::move(text));
+  }
+  std::ranges::reverse(texts);
+  return texts;
+}
+
 Error unknown_argument(const ProgramDoc& doc, const CommandDoc* command, std::string typed) {
   const auto suggest = [](std::string_view meant, std::string otherwise) {
     return meant.empty() ? std::move(otherwise) : fmt::format("did you mean '{}'?", meant);
   };
   if (typed.starts_with('-')) {
     typed = typed.substr(0, typed.find('='));
-    return {ErrorCode::Usage, fmt::format("unknown option '{}'", typed),
+    return {ErrorCode::Usage,
+            fmt::format("unknown option '{}'", typed),
             suggest(nearest(typed, option_names(doc, command)),
                     fmt::format("see: {} --help", command ? command->name : doc.program.name)),
             {}};
   }
   if (command != nullptr)
-    return {ErrorCode::Usage, fmt::format("unexpected argument '{}'", typed),
-            fmt::format("usage: {} [options] {}", command->name, command->operands), {}};
+    return {ErrorCode::Usage,
+            fmt::format("unexpected argument '{}'", typed),
+            fmt::format("usage: {} [options] {}", command->name, command->operands),
+            {}};
   std::vector<std::string_view> names;
   for (const Command& row : commands())
     if (!row.hidden) names.push_back(row.name);
-  return {ErrorCode::Usage, fmt::format("unknown command '{}'", typed),
-          suggest(nearest(typed, names),
-                  fmt::format("one of: {}", fmt::join(names, ", "))), {}};
+  return {ErrorCode::Usage,
+          fmt::format("unknown command '{}'", typed),
+          suggest(nearest(typed, names), fmt::format("one of: {}", fmt::join(names, ", "))),
+          {}};
 }
 
-Error usage_error(const CLI::ParseError& error, const CommandDoc& doc) {
+const OptionDoc* find_option(const ProgramDoc& program, const CommandDoc& command,
+                             std::string_view name) {
+  for (const CommandDoc* doc : {&command, &program.program})
+    for (const OptionDoc& option : doc->options)
+      if (std::ranges::find(option.names, name) != option.names.end()) return &option;
+  return nullptr;
+}
+
+Error usage_error(const CLI::ParseError& error, const ProgramDoc& program, const CommandDoc& doc) {
   std::string message = error.what();
   std::string hint;
   if (const size_t line_feed = message.find('\n'); line_feed != std::string::npos) {
@@ -111,14 +154,17 @@ Error usage_error(const CLI::ParseError& error, const CommandDoc& doc) {
     message.resize(line_feed);
   }
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    const std::string option = message.substr(0, message.find_first_of(": "));
-    const bool is_switch = message.find("override") != std::string::npos;
-    message = option + (is_switch ? " takes no value" : " needs a value");
-    for (const OptionDoc& known : doc.options)
-      if (!is_switch && std::ranges::find(known.names, option) != known.names.end())
-        hint = fmt::format("{} {}", option, known.value);
+    std::string name = message.substr(0, message.find_first_of(": "));
+    if (!name.starts_with('-')) name.insert(0, "--");
+    const OptionDoc* option = find_option(program, doc, name);
+    const bool is_switch = option == nullptr || option->value.empty();
+    message = name + (is_switch ? " takes no value" : " needs a value");
+    if (!is_switch) hint = fmt::format("{} {}", name, option->value);
+  } else if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    const size_t verb = message.find(" excludes ");
+    if (verb != std::string::npos) message.replace(verb, 10, " cannot be combined with ");
   }
-  if (hint.empty()) hint = fmt::format("usage: {} [options] {}", doc.name, doc.operands);
+  if (hint.empty()) hint = fmt::format("see: {} -h", doc.name);
   return {ErrorCode::Usage, std::move(message), std::move(hint), {}};
 }
 
@@ -182,13 +228,13 @@ Result<Invocation> CommandLine::parse(std::span<const char* const> args) {
     return command == nullptr ? rep_->doc.program : *command;
   };
   try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+    app.parse(for_parser(args, rep_->doc));
   } catch (const CLI::CallForHelp&) {
     parsed.kind = Invocation::Kind::ShortHelp;
   } catch (const CLI::CallForAllHelp&) {
     parsed.kind = Invocation::Kind::LongHelp;
   } catch (const CLI::ParseError& thrown) {
-    error = usage_error(thrown, doc_of_chosen());
+    error = usage_error(thrown, rep_->doc, doc_of_chosen());
   }
   const CommandDoc* command = chosen();
   parsed.global = rep_->global;

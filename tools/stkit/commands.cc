@@ -15,8 +15,8 @@ constexpr Command kCommands[] = {
      "when there is one.\n"
      "Exit codes: 0 done; 1 --diff found differences, or some of several models failed; 2 usage; "
      "3 corrupt or unsupported; 4 not found; 5 access denied; 7 the output file cannot be written.",
-     "stkit inspect ./Qwen3-8B  # what it is, what it holds, how to quantize it\n"
-     "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # its largest tensors\n"
+     "stkit inspect ./Qwen3-8B  # what it is and what it holds\n"
+     "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # the largest of some tensors\n"
      "stkit inspect a.safetensors --diff b.safetensors --data  # where two models differ",
      add_inspect},
     {"validate", "say whether a model is whole and sound", "MODEL...",

@@ -116,9 +116,12 @@ complete -F _stkit stkit
 std::string zsh_quoted(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\'') out += "'\\''";
-    else if (c == '[' || c == ']' || c == ':' || c == '\\') (out += '\\') += c;
-    else out += c;
+    if (c == '\'')
+      out += "'\\''";
+    else if (c == '[' || c == ']' || c == ':' || c == '\\')
+      (out += '\\') += c;
+    else
+      out += c;
   }
   return out;
 }
@@ -141,9 +144,9 @@ std::string zsh_options(const CommandDoc& doc, std::string_view indent) {
       std::string value;
       if (!option.value.empty()) {
         const std::string_view mark = option.value_optional ? "=-" : long_name ? "=" : "+";
-        value = fmt::format("{}[{}]:{}{}:{}", mark, zsh_quoted(option.description),
-                            option.value_optional ? ":" : "", zsh_quoted(doc.name),
-                            zsh_value(option));
+        value =
+            fmt::format("{}[{}]:{}{}:{}", mark, zsh_quoted(option.description),
+                        option.value_optional ? ":" : "", zsh_quoted(doc.name), zsh_value(option));
       } else {
         value = fmt::format("[{}]", zsh_quoted(option.description));
       }
@@ -191,9 +194,8 @@ std::string fish_options(const CommandDoc& doc, const std::string& condition) {
       text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
     if (!option.value.empty() && !option.value_optional) {
       text += kind_of(option) == ValueKind::Path || kind_of(option) == ValueKind::Folder ? " -r"
-                                                                                          : " -x";
-      if (!option.choices.empty())
-        text += fmt::format(" -a '{}'", fmt::join(option.choices, " "));
+                                                                                         : " -x";
+      if (!option.choices.empty()) text += fmt::format(" -a '{}'", fmt::join(option.choices, " "));
     }
     text += " -d " + fish_quoted(option.description) + "\n";
   }
@@ -204,8 +206,9 @@ std::string fish_script(const ProgramDoc& program) {
   const std::string names = command_names(program);
   std::string text = "# fish completion for stkit\n" + fish_options(program.program, "");
   for (const CommandDoc* command : shown_commands(program)) {
-    text += fmt::format("complete -c stkit -f -n 'not __fish_seen_subcommand_from {}' -a {} -d {}\n",
-                        names, short_name(*command), fish_quoted(command->summary));
+    text +=
+        fmt::format("complete -c stkit -f -n 'not __fish_seen_subcommand_from {}' -a {} -d {}\n",
+                    names, short_name(*command), fish_quoted(command->summary));
     const std::string condition =
         fmt::format(" -n '__fish_seen_subcommand_from {}'", short_name(*command));
     text += fish_options(*command, condition);

@@ -50,8 +50,10 @@ void Console::erase(std::string& out) {
 void Console::put(std::string_view text) const {
   while (!text.empty()) {
     const ssize_t written = write(fd_, text.data(), text.size());
-    if (written > 0) text.remove_prefix(static_cast<size_t>(written));
-    else if (errno != EINTR) return;
+    if (written > 0)
+      text.remove_prefix(static_cast<size_t>(written));
+    else if (errno != EINTR)
+      return;
   }
 }
 

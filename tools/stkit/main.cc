@@ -18,8 +18,7 @@ int report_escape(std::span<const char* const> args, stkit::Error error) {
   stkit::cli::Console console(2);
   stkit::cli::start_log(console);
   stkit::cli::Output out(1);
-  const int exit_code =
-      stkit::cli::report_error(error, stkit::cli::asks_for_json(args), out);
+  const int exit_code = stkit::cli::report_error(error, stkit::cli::asks_for_json(args), out);
   return out.flush() ? exit_code : stkit::info(stkit::ErrorCode::WriteFailed).exit_code;
 }
 
@@ -32,11 +31,14 @@ int main(int argc, char** argv) {
   try {
     return stkit::cli::run_program(args);
   } catch (const std::bad_alloc&) {
-    return report_escape(args, {stkit::ErrorCode::OutOfMemory, "the system has no memory left",
-                                "close other programs, or bound the work with --max-memory", {}});
+    return report_escape(args, {stkit::ErrorCode::OutOfMemory,
+                                "the system has no memory left",
+                                "close other programs, or bound the work with --max-memory",
+                                {}});
   } catch (const std::exception& bug) {
     return report_escape(args, {stkit::ErrorCode::Internal,
                                 std::string("an unexpected error: ") + bug.what(),
-                                "this is a bug in stkit; please report it", {}});
+                                "this is a bug in stkit; please report it",
+                                {}});
   }
 }

@@ -20,14 +20,19 @@ bool is_program(const CommandDoc& doc, const ProgramDoc& program) {
   return &doc == &program.program;
 }
 
-std::string usage_of(const CommandDoc& doc, bool program) {
-  return fmt::format("{}{} [options] {}", doc.name, program ? " [global options]" : "",
-                     doc.operands);
-}
-
 std::string usage_line(const CommandDoc& doc, bool program) {
   return program ? fmt::format("{} [global options] COMMAND [options] ...", doc.name)
-                 : usage_of(doc, false);
+                 : fmt::format("{} [options] {}", doc.name, doc.operands);
+}
+
+// Paragraphs, one a line of `text`, with a blank line between them.
+std::string paragraphs(std::string_view text, unsigned columns) {
+  std::string out;
+  for (const auto part : std::views::split(text, '\n')) {
+    if (!out.empty()) out += '\n';
+    out += wrap_text(std::string_view(part.begin(), part.end()), 2, columns);
+  }
+  return out;
 }
 
 std::string hanging(std::string_view label, std::string_view text, unsigned columns,
@@ -87,12 +92,18 @@ std::string heading(std::string_view text, const Paint& paint) {
 std::string troff(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else if (c == '\'') out += "\\(aq";
-    else if (c == '`') out += "\\(ga";
-    else if ((c == '.') && (out.empty() || out.back() == '\n')) out += "\\&.";
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else if (c == '\'')
+      out += "\\(aq";
+    else if (c == '`')
+      out += "\\(ga";
+    else if ((c == '.') && (out.empty() || out.back() == '\n'))
+      out += "\\&.";
+    else
+      out += c;
   }
   return out;
 }
@@ -156,12 +167,9 @@ std::string long_help(const CommandDoc& doc, const ProgramDoc& program, const Te
   const unsigned columns = text_columns(terminal);
   std::string text = paint.bold("NAME") + "\n" +
                      wrap_text(fmt::format("{} - {}", doc.name, doc.summary), 2, columns);
-  text += heading("SYNOPSIS", paint) +
-          wrap_text(usage_line(doc, is_program(doc, program)), 2, columns);
-  text += heading("DESCRIPTION", paint);
-  for (const auto part : std::views::split(doc.details, '\n'))
-    text += (text.ends_with("DESCRIPTION\n") || text.ends_with("\x1b[0m\n") ? "" : "\n") +
-            wrap_text(std::string_view(part.begin(), part.end()), 2, columns);
+  text +=
+      heading("SYNOPSIS", paint) + wrap_text(usage_line(doc, is_program(doc, program)), 2, columns);
+  text += heading("DESCRIPTION", paint) + paragraphs(doc.details, columns);
   if (is_program(doc, program))
     text += heading("COMMANDS", paint) + commands_text(program, columns, paint);
   else
@@ -173,10 +181,11 @@ std::string long_help(const CommandDoc& doc, const ProgramDoc& program, const Te
 std::string man_page(const CommandDoc& doc, const ProgramDoc& program) {
   const std::string name = page_name(doc);
   std::string title = name;
-  std::ranges::transform(title, title.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  std::string page = fmt::format(".TH {} 1 \"\" \"stkit {}\" \"User Commands\"\n", troff(title),
-                                 version());
+  std::ranges::transform(title, title.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  });
+  std::string page =
+      fmt::format(".TH {} 1 \"\" \"stkit {}\" \"User Commands\"\n", troff(title), version());
   page += fmt::format(".SH NAME\n{} \\- {}\n", troff(name), troff(doc.summary));
   page += ".SH SYNOPSIS\n" + troff(usage_line(doc, is_program(doc, program))) + "\n";
   page += ".SH DESCRIPTION\n" + troff_paragraphs(doc.details);

@@ -1,25 +1,48 @@
 #include "model_list.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <iostream>
+#include <cerrno>
+#include <ranges>
+#include <system_error>
 
 #include "log.h"
 #include "report.h"
+#include "signals.h"
 
 namespace stkit::cli {
 namespace {
 
 constexpr int kAnswerIsNo = 1;
 
-std::vector<std::string> read_references(const std::vector<std::string>& typed) {
+// Not by std::cin, which would wait on when a signal asks to stop.
+Result<std::string> read_input() {
+  std::string text;
+  for (char buffer[4096];;) {
+    const ssize_t count = read(STDIN_FILENO, buffer, sizeof buffer);
+    if (count == 0) return text;
+    if (count > 0) {
+      text.append(buffer, static_cast<size_t>(count));
+    } else if (errno != EINTR) {
+      return fail(ErrorCode::ReadFailed,
+                  "cannot read the list of models: " + std::generic_category().message(errno), {},
+                  "standard input");
+    }
+    STKIT_TRY(cancel_token().check());
+  }
+}
+
+Result<std::vector<std::string>> read_references(const std::vector<std::string>& typed) {
   std::vector<std::string> models;
   for (const std::string& model : typed) {
     if (model != "-") {
       models.push_back(model);
       continue;
     }
-    for (std::string line; std::getline(std::cin, line);)
-      if (!line.empty()) models.push_back(line);
+    STKIT_ASSIGN(const std::string text, read_input());
+    for (const auto line : std::views::split(text, '\n'))
+      if (!line.empty()) models.emplace_back(line.begin(), line.end());
   }
   return models;
 }
@@ -55,14 +78,14 @@ Result<int> for_each_model(Session& session, const std::vector<std::string>& typ
   const bool from_input = std::ranges::find(typed, "-") != typed.end();
   if (typed.size() == 1 && !from_input) return look_at_one(session, typed.front(), look_at);
 
-  const std::vector<std::string> models = read_references(typed);
+  STKIT_ASSIGN(const std::vector<std::string> models, read_references(typed));
   std::string text;
   JsonWriter json(text, indent_for(session), flush_to(session));
   json.begin_array();
   int exit_code = 0;
-  for (size_t i = 0; i < models.size(); ++i) {
-    if (!session.json() && i > 0) session.out().write("\n");
-    const Result<int> done = look_at(models[i], json);
+  for (const std::string& model : models) {
+    if (!session.json()) session.out().separate();
+    const Result<int> done = look_at(model, json);
     if (done) {
       exit_code = std::max(exit_code, *done);
       continue;

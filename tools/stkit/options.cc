@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 
 #include "stkit/text.h"
 
@@ -75,10 +74,8 @@ CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::stri
 }
 
 CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models) {
-  // Without the second call CLI11 would take a model named "[a,b]" for a list.
   return app.add_option("MODEL", models, "What to look at; `-` for a list on standard input")
-      ->expected(0, std::numeric_limits<int>::max() / 2)
-      ->allow_extra_args(false)
+      ->expected(0, -1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("MODEL");
 }

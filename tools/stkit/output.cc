@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace stkit::cli {
 namespace {
@@ -14,7 +15,9 @@ constexpr size_t kBufferBytes = 64 * 1024;
 }  // namespace
 
 void Output::write(std::string_view text) {
-  if (closed()) return;
+  if (closed() || text.empty()) return;
+  if (std::exchange(separate_, false)) buffer_ += '\n';
+  wrote_ = true;
   buffer_ += text;
   if (buffer_.size() >= kBufferBytes) drain();
 }

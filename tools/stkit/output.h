@@ -15,6 +15,8 @@ class Output {
   explicit Output(int fd) : fd_(fd) {}
 
   void write(std::string_view text);
+  // An empty line between what was written and what will be, if both are something.
+  void separate() { separate_ = wrote_; }
   Result<void> flush();
 
   // Nothing that is written arrives any more; long listings may stop.
@@ -25,6 +27,7 @@ class Output {
 
   int fd_;
   std::string buffer_;
+  bool wrote_ = false, separate_ = false;
   bool reader_gone_ = false;
   int error_ = 0;  // errno of the first write that failed
 };

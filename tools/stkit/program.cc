@@ -45,8 +45,9 @@ std::string version_json(const BuildInfo& build) {
 Result<int> run_invocation(const CommandLine& line, const Invocation& invocation, Output& out,
                            Console& console, bool& json) {
   Session session(line.doc(), invocation.global, out, console);
-  STKIT_TRY(configure_log(console, {invocation.global.quiet, invocation.global.verbose,
-                                    invocation.global.log_file}));
+  STKIT_TRY(configure_log(
+      console, {invocation.global.quiet, invocation.global.verbose, invocation.global.log_file}));
+  log_debug(fmt::format("stkit {}, {} cores usable", version(), usable_cores()));
   switch (invocation.kind) {
     case Invocation::Kind::ShortHelp:
       out.write(short_help(*invocation.doc, line.doc(), session.terminal()));
@@ -67,6 +68,10 @@ Result<int> run_invocation(const CommandLine& line, const Invocation& invocation
 
 Result<int> run(std::span<const char* const> args, Output& out, Console& console, bool& json) {
   CommandLine line;
+  if (args.empty()) {
+    console.message(short_help(line.doc().program, line.doc(), console.terminal()));
+    return info(ErrorCode::Usage).exit_code;
+  }
   STKIT_ASSIGN(const Invocation invocation, line.parse(args));
   return run_invocation(line, invocation, out, console, json);
 }

@@ -82,8 +82,8 @@ class ProgressBar final : public ProgressStyle {
     const size_t tail_width = display_width(tail);
     const size_t left = columns > fixed ? columns - fixed : 0;
     if (left >= kNarrowestBar + tail_width)
-      text += bar(done, total, std::min(left - tail_width, kWidestBar)) + percent +
-              std::string(tail);
+      text +=
+          bar(done, total, std::min(left - tail_width, kWidestBar)) + percent + std::string(tail);
     else if (left >= kNarrowestBar)
       text += bar(done, total, left) + percent;
     else

@@ -48,8 +48,10 @@ class JsonProgress final : public ProgressStyle {
     json.field("total_size", view.total_bytes).field("overall_progress", view.percent);
     json.field("bytes_per_second", static_cast<uint64_t>(view.bytes_per_second));
     json.key("eta_seconds");
-    if (view.eta_seconds < 0) json.null();
-    else json.value(static_cast<uint64_t>(view.eta_seconds + 0.5));
+    if (view.eta_seconds < 0)
+      json.null();
+    else
+      json.value(static_cast<uint64_t>(view.eta_seconds + 0.5));
     json.end_object();
     console_.message(line);
   }

@@ -27,8 +27,8 @@ class PlainProgress final : public ProgressStyle {
 
   void step_done(const ProgressView& view, bool ok, bool painted) override {
     if (ok && painted)
-      console_.message(fmt::format("{}: done in {}", view.action,
-                                   format_seconds(view.elapsed_seconds)));
+      console_.message(
+          fmt::format("{}: done in {}", view.action, format_seconds(view.elapsed_seconds)));
   }
 
   void finish(const ProgressView&, bool) override {}

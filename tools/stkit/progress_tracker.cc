@@ -19,7 +19,8 @@ double seconds(TimePoint::duration duration) {
 
 unsigned whole_percent(uint64_t done, uint64_t total) {
   if (total == 0 || done >= total) return 100;
-  // Beyond this, 100 times as many bytes do not fit 64 bits; a percent of the total is exact enough.
+  // Beyond this, 100 times as many bytes do not fit 64 bits; a percent of the total is exact
+  // enough.
   constexpr uint64_t kExact = UINT64_MAX / 100;
   return static_cast<unsigned>(done <= kExact ? done * 100 / total : done / (total / 100 + 1));
 }
@@ -122,8 +123,7 @@ ProgressView ProgressTracker::view(TimePoint now) {
   seen.bytes_per_second = bytes_per_second_;
   seen.elapsed_seconds = seconds(now - begun_);
   if (bytes_per_second_ >= 1)
-    seen.eta_seconds =
-        static_cast<double>(seen.total_bytes - seen.done_bytes) / bytes_per_second_;
+    seen.eta_seconds = static_cast<double>(seen.total_bytes - seen.done_bytes) / bytes_per_second_;
   return seen;
 }
 

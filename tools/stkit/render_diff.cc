@@ -35,11 +35,11 @@ void render_diff(Output& out, const Terminal& terminal, std::string_view left,
   }
   for (const std::string& change : report.metadata)
     out.write(fmt::format("metadata {}\n", printable(change)));
-  out.write(fmt::format("{}: {} of {} tensors equal{}\n",
-                        report.same() ? paint.green("same") : paint.red("different"),
-                        format_grouped(report.equal), format_grouped(report.compared),
-                        report.data_compared ? " in type, shape and every value"
-                                             : " in type and shape"));
+  out.write(
+      fmt::format("{}: {} of {} tensors equal{}\n",
+                  report.same() ? paint.green("same") : paint.red("different"),
+                  format_grouped(report.equal), format_grouped(report.compared),
+                  report.data_compared ? " in type, shape and every value" : " in type and shape"));
 }
 
 }  // namespace stkit::cli

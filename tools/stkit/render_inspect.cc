@@ -47,9 +47,9 @@ std::string config_text(const ConfigSummary& config) {
 }
 
 std::string size_text(const InspectReport& report) {
-  std::string text = fmt::format("{} ({} weights, {} headers", format_bytes(report.total_bytes),
-                                 format_bytes(report.weight_bytes),
-                                 format_bytes(report.header_bytes));
+  std::string text =
+      fmt::format("{} ({} weights, {} headers", format_bytes(report.total_bytes),
+                  format_bytes(report.weight_bytes), format_bytes(report.header_bytes));
   if (report.unaccounted_bytes > 0)
     text += fmt::format(", {} unaccounted for", format_bytes(report.unaccounted_bytes));
   return text + ")";
@@ -84,15 +84,18 @@ void write_dtypes(Output& out, const Terminal& terminal, const InspectReport& re
   const std::vector<std::pair<DType, DTypeShare>> shares(report.dtypes.begin(),
                                                          report.dtypes.end());
   const double whole = static_cast<double>(std::max<uint64_t>(1, report.weight_bytes));
-  const Column columns[] = {{"", false, false, &Paint::cyan}, {"tensors", true},
-                            {"parameters", true},             {"bytes", true},
+  const Column columns[] = {{"", false, false, &Paint::cyan},
+                            {"tensors", true},
+                            {"parameters", true},
+                            {"bytes", true},
                             {"share", true}};
-  write_table(out, terminal, columns, shares.size(), [&](size_t i, std::vector<std::string>& cells) {
-    const DTypeShare& share = shares[i].second;
-    cells = {std::string(name(shares[i].first)), format_grouped(share.tensors),
-             format_count(share.parameters), format_bytes(share.bytes),
-             fmt::format("{:.1f} %", 100 * static_cast<double>(share.bytes) / whole)};
-  });
+  write_table(out, terminal, columns, shares.size(),
+              [&](size_t i, std::vector<std::string>& cells) {
+                const DTypeShare& share = shares[i].second;
+                cells = {std::string(name(shares[i].first)), format_grouped(share.tensors),
+                         format_count(share.parameters), format_bytes(share.bytes),
+                         fmt::format("{:.1f} %", 100 * static_cast<double>(share.bytes) / whole)};
+              });
 }
 
 void write_files(Output& out, const Terminal& terminal, const Model& model,
@@ -129,14 +132,14 @@ void write_isq(Output& out, const Terminal& terminal, const InspectReport& repor
   const double whole = static_cast<double>(std::max<uint64_t>(1, report.weight_bytes));
   const Column columns[] = {
       {"", false, false, &Paint::cyan}, {"", true}, {"", true}, {"", false, false, &Paint::green}};
-  write_table(out, terminal, columns, report.isq.choices.size(),
-              [&](size_t i, std::vector<std::string>& cells) {
-                const IsqChoice& choice = report.isq.choices[i];
-                cells = {choice.isq, format_bytes(choice.estimated_bytes),
-                         fmt::format("{:.0f} %",
-                                     100 * static_cast<double>(choice.estimated_bytes) / whole),
-                         isq_roles(report.isq, choice.isq)};
-              });
+  write_table(
+      out, terminal, columns, report.isq.choices.size(),
+      [&](size_t i, std::vector<std::string>& cells) {
+        const IsqChoice& choice = report.isq.choices[i];
+        cells = {choice.isq, format_bytes(choice.estimated_bytes),
+                 fmt::format("{:.0f} %", 100 * static_cast<double>(choice.estimated_bytes) / whole),
+                 isq_roles(report.isq, choice.isq)};
+      });
 }
 
 const TensorStats* stats_of(const InspectReport& report, uint32_t tensor) {
@@ -191,8 +194,10 @@ void render_tensor_table(Output& out, const Terminal& terminal, const Model& mod
         cells = {std::string(tensor.name), std::string(name(tensor.dtype)),
                  shape_text(tensor.shape), format_count(tensor.element_count),
                  format_bytes(tensor.size_bytes)};
-        if (with_stats) append_stats(cells, stats_of(report, selected[i]));
-        else if (several_files) cells.push_back(model.files()[tensor.file].name);
+        if (with_stats)
+          append_stats(cells, stats_of(report, selected[i]));
+        else if (several_files)
+          cells.push_back(model.files()[tensor.file].name);
       },
       0);
 }

@@ -31,9 +31,8 @@ void write_stats(Output& out, const Terminal& terminal, const TensorStats& stats
       {"std", value_text(stats.std)},           {"nan", format_grouped(stats.nan)},
       {"inf", format_grouped(stats.inf)},       {"zero", format_grouped(stats.zero)}};
   const Column columns[] = {{"", false, false, &Paint::dim}, {""}};
-  write_table(out, terminal, columns, std::size(rows), [&](size_t i, auto& cells) {
-    cells = {rows[i].first, rows[i].second};
-  });
+  write_table(out, terminal, columns, std::size(rows),
+              [&](size_t i, auto& cells) { cells = {rows[i].first, rows[i].second}; });
 }
 
 std::string values_text(const TensorDetail& detail) {
@@ -54,14 +53,13 @@ void render_tensor(Output& out, const Terminal& terminal, const Model& model,
       {"type", std::string(name(tensor.dtype))},
       {"shape", shape_text(tensor.shape)},
       {"parameters", format_grouped(tensor.element_count)},
-      {"bytes", fmt::format("{} ({})", format_bytes(tensor.size_bytes),
-                            format_grouped(tensor.size_bytes))},
+      {"bytes",
+       fmt::format("{} ({})", format_bytes(tensor.size_bytes), format_grouped(tensor.size_bytes))},
       {"file", model.files()[tensor.file].name}};
   if (tensor.contiguous) rows.emplace_back("offset", format_grouped(tensor.offset_bytes));
   const Column columns[] = {{"", false, false, &Paint::dim}, {""}};
-  write_table(out, terminal, columns, rows.size(), [&](size_t i, auto& cells) {
-    cells = {rows[i].first, rows[i].second};
-  });
+  write_table(out, terminal, columns, rows.size(),
+              [&](size_t i, auto& cells) { cells = {rows[i].first, rows[i].second}; });
   if (!detail.values.empty()) {
     out.write("\n" + Paint(terminal.color).bold("First values") + "\n");
     const unsigned columns_wide = terminal.columns == 0 ? 100 : terminal.columns;
@@ -103,12 +101,10 @@ void render_histogram(Output& out, const Terminal& terminal, std::string_view te
   const size_t cells = terminal.columns == 0
                            ? kWidestBar
                            : std::clamp<size_t>(terminal.columns, 50, kWidestBar + 35) - 35;
-  const Column columns[] = {
-      {"from", true}, {"values", true}, {"", false, false, &Paint::cyan}};
+  const Column columns[] = {{"from", true}, {"values", true}, {"", false, false, &Paint::cyan}};
   write_table(out, terminal, columns, histogram.buckets.size(), [&](size_t i, auto& row) {
     row = {value_text(histogram.low + width * static_cast<double>(i)),
-           format_grouped(histogram.buckets[i]),
-           eighths_bar(histogram.buckets[i], most, cells)};
+           format_grouped(histogram.buckets[i]), eighths_bar(histogram.buckets[i], most, cells)};
   });
 }
 

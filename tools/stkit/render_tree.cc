@@ -57,8 +57,8 @@ bool same_structure(const Node& a, const Node& b) {
   if (a.tensors != b.tensors || a.bytes != b.bytes || a.children.size() != b.children.size() ||
       (a.tensor == nullptr) != (b.tensor == nullptr))
     return false;
-  if (a.tensor != nullptr && (a.tensor->dtype != b.tensor->dtype ||
-                              !std::ranges::equal(a.tensor->shape, b.tensor->shape)))
+  if (a.tensor != nullptr &&
+      (a.tensor->dtype != b.tensor->dtype || !std::ranges::equal(a.tensor->shape, b.tensor->shape)))
     return false;
   return std::ranges::equal(a.children, b.children, [](const auto& left, const auto& right) {
     return left.first == right.first && same_structure(left.second, right.second);
@@ -134,9 +134,9 @@ class TreeWriter {
       detail += fmt::format("  {} tensors, {}", format_grouped(branch.node->tensors * times),
                             format_bytes(branch.node->bytes * times));
     const size_t used = display_width(margin) + display_width(detail);
-    const std::string label = columns_ == 0
-                                  ? printable(branch.label)
-                                  : printable(branch.label, columns_ > used + 8 ? columns_ - used : 8);
+    const std::string label =
+        columns_ == 0 ? printable(branch.label)
+                      : printable(branch.label, columns_ > used + 8 ? columns_ - used : 8);
     out_.write(paint_.dim(margin) + label + paint_.dim(detail) + "\n");
   }
 
@@ -150,8 +150,7 @@ class TreeWriter {
 void render_tree(Output& out, const Terminal& terminal, const Model& model,
                  std::span<const uint32_t> selected) {
   const Node root = build(model, selected);
-  out.write(fmt::format("{}  {} tensors, {}\n",
-                        Paint(terminal.color).bold(printable(model.name())),
+  out.write(fmt::format("{}  {} tensors, {}\n", Paint(terminal.color).bold(printable(model.name())),
                         format_grouped(root.tensors), format_bytes(root.bytes)));
   TreeWriter(out, terminal).write(root, "", 1);
 }

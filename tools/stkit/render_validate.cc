@@ -26,9 +26,9 @@ void render_finding(Output& out, const Paint& paint, const Finding& finding) {
   out.write(fmt::format("  {}{} {} {}\n      {}\n", paint_severity(paint, finding.severity(), word),
                         std::string(7 - word.size(), ' '), check.id, paint.dim(check.slug),
                         message));
-  out.write(fmt::format("      hint: {}\n", printable(finding.hint.empty()
-                                                          ? check.cure
-                                                          : std::string_view(finding.hint))));
+  out.write(
+      fmt::format("      hint: {}\n",
+                  printable(finding.hint.empty() ? check.cure : std::string_view(finding.hint))));
 }
 
 std::string count_text(uint64_t count, std::string_view word) {
@@ -86,7 +86,8 @@ void render_annotations(Output& out, const ValidateReport& report) {
     std::string line = fmt::format("::{} ", annotation_level(finding.severity()));
     if (!finding.path.empty())
       line += fmt::format("file={},", annotation_text(printable(finding.path), true));
-    const std::string_view hint = finding.hint.empty() ? check.cure : std::string_view(finding.hint);
+    const std::string_view hint =
+        finding.hint.empty() ? check.cure : std::string_view(finding.hint);
     line += fmt::format("title={} {}::{}%0Ahint: {}\n", check.id, check.slug,
                         annotation_text(printable(finding.message), false),
                         annotation_text(printable(hint), false));

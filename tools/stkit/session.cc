@@ -10,7 +10,7 @@ namespace stkit::cli {
 namespace {
 
 ColorMode color_mode(std::string_view name) {
-  return name == "always" ? ColorMode::Always
+  return name == "always"  ? ColorMode::Always
          : name == "never" ? ColorMode::Never
                            : ColorMode::Auto;
 }

@@ -61,10 +61,11 @@ void on_abort(int) {
   _exit(info(ErrorCode::Internal).exit_code);
 }
 
-void handle(int signal_number, void (*handler)(int)) {
-  struct sigaction action {};
+// Without SA_RESTART: a read from a terminal or pipe must return for the token to be seen.
+void handle(int signal_number, void (*handler)(int), int flags = 0) {
+  struct sigaction action{};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
   sigaction(signal_number, &action, nullptr);
 }
@@ -72,7 +73,7 @@ void handle(int signal_number, void (*handler)(int)) {
 // SIGTSTP has its default action while stopped; it is ours again once the program goes on.
 void on_continue(int) {
   const int saved = errno;
-  handle(SIGTSTP, on_suspend);
+  handle(SIGTSTP, on_suspend, SA_RESTART);
   errno = saved;
 }
 
@@ -83,8 +84,8 @@ CancelToken& cancel_token() { return g_token; }
 void install_signal_handlers() {
   handle(SIGINT, on_stop);
   handle(SIGTERM, on_stop);
-  handle(SIGTSTP, on_suspend);
-  handle(SIGCONT, on_continue);
+  handle(SIGTSTP, on_suspend, SA_RESTART);
+  handle(SIGCONT, on_continue, SA_RESTART);
   handle(SIGABRT, on_abort);
   handle(SIGPIPE, SIG_IGN);
   handle(SIGXFSZ, SIG_IGN);

@@ -48,8 +48,10 @@ std::string format_row(std::span<const Column> columns, std::span<const size_t> 
     if (!cell.empty()) {
       line.append(owed, ' ');
       owed = 0;
-      if (title) line += paint.dim(cell);
-      else line += columns[i].style == nullptr ? cell : (paint.*columns[i].style)(cell);
+      if (title)
+        line += paint.dim(cell);
+      else
+        line += columns[i].style == nullptr ? cell : (paint.*columns[i].style)(cell);
     }
     if (!columns[i].right || cell.empty()) owed += columns[i].right ? 0 : blanks;
     owed += kGap;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "ops/inspect/diff_values.h"
 #include "stkit/inspect.h"
@@ -17,7 +18,7 @@ std::vector<uint32_t> sorted_by_name(const Model& model) {
   const auto tensors = model.tensors();
   std::vector<uint32_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, {}, [&](uint32_t i) { return tensors[i].name; });
+  std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(tensors[i].name, i); });
   return order;
 }
 
@@ -134,8 +135,8 @@ Result<DiffReport> diff(const Model& left, const Model& right, bool data, const 
       if (pairs[i].left->dtype == pairs[i].right->dtype) --report.equal;
     }
   }
-  std::ranges::stable_sort(report.differences, [](const TensorDiff& a, const TensorDiff& b) {
-    return natural_less(a.tensor, b.tensor);
+  std::ranges::sort(report.differences, [](const TensorDiff& a, const TensorDiff& b) {
+    return a.tensor == b.tensor ? a.kind < b.kind : natural_less(a.tensor, b.tensor);
   });
   return report;
 }

@@ -18,6 +18,9 @@ extern const std::string_view kScript;
 // visible, markup made harmless. Longer text is cut in its middle.
 std::string text(std::string_view foreign, size_t columns = 400);
 
+// "12.5 %"; what is nearly nothing or nearly all says so.
+std::string percent(double fraction);
+
 // JSON for a <script type="application/json"> element: no '<' in it, so it cannot close one.
 std::string script_json(std::string json);
 

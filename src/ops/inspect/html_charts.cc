@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "ops/inspect/html.h"
 #include "ops/inspect/layers.h"
@@ -26,10 +26,6 @@ struct Part {
 
 double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-std::string percent(double fraction) {
-  return fraction > 0 && fraction < 0.0005 ? "< 0.1 %" : fmt::format("{:.1f} %", 100 * fraction);
 }
 
 std::string tensors_text(uint64_t count) {
@@ -63,7 +59,50 @@ std::string stacked_bar(std::string_view description, const std::vector<Part>& p
   return bar + "</svg><div class=\"scroll\"><table class=\"plain\">" + rows + "</table></div>\n";
 }
 
+std::string advice_words(const IsqAdvice& isq, std::string_view choice) {
+  const std::pair<std::string_view, std::string_view> advice[] = {
+      {isq.speed, "speed"},
+      {isq.balanced, "balanced"},
+      {isq.quality, "quality"},
+      {isq.fallback_default, "default"}};
+  std::string words;
+  for (const auto& [named, word] : advice)
+    if (named == choice) words += fmt::format("{}{}", words.empty() ? "· " : ", ", word);
+  return words;
+}
+
+std::string buckets_chart(const Histogram& histogram, uint64_t most) {
+  constexpr double kHeight = 150, kBase = 130;
+  const auto buckets = static_cast<double>(histogram.buckets.size());
+  const double bucket_width = (histogram.high - histogram.low) / buckets;
+  const double step = kWidth / buckets;
+  std::string out = fmt::format(
+      R"(<svg viewBox="0 0 {0} {1}" role="img" aria-label="histogram"><line class="axis" x1="0" x2="{0}" y1="{2}" y2="{2}"/>)",
+      kWidth, kHeight, kBase);
+  for (size_t i = 0; i < histogram.buckets.size(); ++i) {
+    const auto at = static_cast<double>(i);
+    const double height = (kBase - 4) * share(histogram.buckets[i], most);
+    fmt::format_to(
+        std::back_inserter(out),
+        R"(<g><rect class="f0" x="{0:.2f}" y="{1:.2f}" width="{2:.2f}" height="{3:.2f}"/><rect class="hit" x="{0:.2f}" width="{2:.2f}" height="{4}"/><title>{5:.4g} to {6:.4g}: {7}</title></g>)",
+        at * step, kBase - height, step * 0.92, height, kBase, histogram.low + at * bucket_width,
+        histogram.low + (at + 1) * bucket_width, format_grouped(histogram.buckets[i]));
+  }
+  fmt::format_to(
+      std::back_inserter(out),
+      R"(<text x="0" y="{0}">{1:.4g}</text><text x="{2}" y="{0}" text-anchor="middle">{3:.4g}</text><text x="{4}" y="{0}" text-anchor="end">{5:.4g}</text></svg>)",
+      kHeight - 4, histogram.low, kWidth / 2, histogram.low + (histogram.high - histogram.low) / 2,
+      kWidth, histogram.high);
+  return out;
+}
+
 }  // namespace
+
+std::string percent(double fraction) {
+  if (fraction > 0 && fraction < 0.0005) return "< 0.1 %";
+  if (fraction < 1 && fraction >= 0.9995) return "> 99.9 %";
+  return fmt::format("{:.1f} %", 100 * fraction);
+}
 
 std::string dtype_chart(const InspectReport& report) {
   std::vector<Part> parts;
@@ -71,7 +110,8 @@ std::string dtype_chart(const InspectReport& report) {
     parts.push_back({name(dtype), 0, row.bytes,
                      fmt::format("{} parameters in {}", format_count(row.parameters),
                                  tensors_text(row.tensors))});
-  std::ranges::stable_sort(parts, std::ranges::greater{}, &Part::bytes);
+  std::ranges::sort(parts, std::ranges::greater{},
+                    [](const Part& part) { return std::pair(part.bytes, part.label); });
   for (size_t i = 0; i < parts.size(); ++i) parts[i].colour = i % kColours;
   return stacked_bar("bytes by data type", parts);
 }
@@ -93,84 +133,48 @@ std::string role_chart(const Model& model) {
 }
 
 std::string isq_chart(const InspectReport& report) {
-  const IsqAdvice& isq = report.isq;
-  const auto advice = [&](const std::string& choice) {
-    std::string words;
-    const auto add = [&](const std::string& which, std::string_view word) {
-      if (which == choice) words += (words.empty() ? "" : ", ") + std::string(word);
-    };
-    add(isq.speed, "speed");
-    add(isq.balanced, "balanced");
-    add(isq.quality, "quality");
-    add(isq.fallback_default, "default");
-    return words;
-  };
   struct Row {
     std::string_view label;
     std::string note;
     uint64_t bytes;
     size_t colour;
   };
+  const IsqAdvice& isq = report.isq;
   std::vector<Row> rows{{"as it is", "", report.weight_bytes, 6}};
   for (auto it = isq.choices.rbegin(); it != isq.choices.rend(); ++it)
-    rows.push_back({it->isq, advice(it->isq), it->estimated_bytes,
+    rows.push_back({it->isq, advice_words(isq, it->isq), it->estimated_bytes,
                     it->isq == isq.fallback_default ? size_t{2} : size_t{0}});
   const uint64_t largest = std::ranges::max(rows, {}, &Row::bytes).bytes;
 
-  constexpr double kLeft = 64, kRight = 116, kRow = 30;
+  constexpr double kLeft = 64, kRight = 84, kRow = 30;
   std::string out =
       fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="size after quantization">)",
                   kWidth, kRow * static_cast<double>(rows.size()));
   double y = 0;
   for (const Row& row : rows) {
-    const double width = (kWidth - kLeft - kRight) * share(row.bytes, largest);
+    const double width = std::max((kWidth - kLeft - kRight) * share(row.bytes, largest), 1.0);
     fmt::format_to(
         std::back_inserter(out),
-        R"(<text class="strong" x="0" y="{0:.0f}">{1}</text><rect class="f{2}" x="{3}" y="{4:.0f}" width="{5:.2f}" height="18" rx="3"><title>{6} bytes</title></rect><text class="strong" x="{7:.2f}" y="{0:.0f}">{8}</text>)",
-        y + 18, row.label, row.colour, kLeft, y + 5, std::max(width, 1.0),
-        format_grouped(row.bytes), kLeft + std::max(width, 1.0) + 8, format_bytes(row.bytes));
-    if (!row.note.empty() && width > 90)
-      fmt::format_to(std::back_inserter(out), R"(<text class="inside" x="{}" y="{:.0f}">{}</text>)",
-                     kLeft + 8, y + 18, row.note);
+        R"(<text class="strong" x="0" y="{0}">{1}</text><rect class="f{2}" x="{3}" y="{4}" width="{5:.2f}" height="18" rx="3"><title>{6} bytes</title></rect><text x="{7:.2f}" y="{0}"><tspan class="strong">{8}</tspan> {9}</text>)",
+        y + 18, row.label, row.colour, kLeft, y + 5, width, format_grouped(row.bytes),
+        kLeft + width + 8, format_bytes(row.bytes), row.note);
     y += kRow;
   }
   return out + "</svg>\n";
 }
 
 std::string histogram_chart(std::string_view tensor, const Histogram& histogram) {
-  constexpr double kHeight = 150, kBase = 130;
   const TensorStats& stats = histogram.stats;
   std::string out = fmt::format("<h3 class=\"mono\">{}</h3>", text(tensor, 120));
   const uint64_t most = histogram.buckets.empty() ? 0 : std::ranges::max(histogram.buckets);
-  if (most == 0) {
-    out += "<p class=\"quiet\">No finite values.</p>";
-  } else {
-    const auto buckets = static_cast<double>(histogram.buckets.size());
-    const double bucket_width = (histogram.high - histogram.low) / buckets;
-    fmt::format_to(
-        std::back_inserter(out),
-        R"(<svg viewBox="0 0 {0} {1}" role="img" aria-label="histogram"><line class="axis" x1="0" x2="{0}" y1="{2}" y2="{2}"/>)",
-        kWidth, kHeight, kBase);
-    for (size_t i = 0; i < histogram.buckets.size(); ++i) {
-      const auto at = static_cast<double>(i);
-      const double height = (kBase - 4) * share(histogram.buckets[i], most);
-      const double step = kWidth / buckets;
-      fmt::format_to(
-          std::back_inserter(out),
-          R"(<g><rect class="f0" x="{0:.2f}" y="{1:.2f}" width="{2:.2f}" height="{3:.2f}"/><rect class="hit" x="{0:.2f}" width="{2:.2f}" height="{4}"/><title>{5:.4g} to {6:.4g}: {7}</title></g>)",
-          at * step, kBase - height, step * (buckets > 200 ? 1 : 0.92), height, kBase,
-          histogram.low + at * bucket_width, histogram.low + (at + 1) * bucket_width,
-          format_grouped(histogram.buckets[i]));
-    }
-    fmt::format_to(
-        std::back_inserter(out),
-        R"(<text x="0" y="{0}">{1:.4g}</text><text x="{2}" y="{0}" text-anchor="middle">{3:.4g}</text><text x="{4}" y="{0}" text-anchor="end">{5:.4g}</text></svg>)",
-        kHeight - 4, histogram.low, kWidth / 2,
-        histogram.low + (histogram.high - histogram.low) / 2, kWidth, histogram.high);
-  }
-  fmt::format_to(std::back_inserter(out),
-                 "<p class=\"quiet small\">{} values · mean {:.4g} · std {:.4g} · {} zero",
-                 format_grouped(stats.values), stats.mean, stats.std, format_grouped(stats.zero));
+  out += most == 0 ? "<p class=\"quiet\">No finite values.</p>" : buckets_chart(histogram, most);
+  if (stats.values > stats.nan + stats.inf)
+    fmt::format_to(std::back_inserter(out),
+                   "<p class=\"quiet small\">{} values · mean {:.4g} · std {:.4g} · {} zero",
+                   format_grouped(stats.values), stats.mean, stats.std, format_grouped(stats.zero));
+  else
+    fmt::format_to(std::back_inserter(out), "<p class=\"quiet small\">{} values",
+                   format_grouped(stats.values));
   if (stats.nan > 0) out += fmt::format(" · <b>{} NaN</b>", format_grouped(stats.nan));
   if (stats.inf > 0) out += fmt::format(" · <b>{} infinite</b>", format_grouped(stats.inf));
   return out + "</p>\n";

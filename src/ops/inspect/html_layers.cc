@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include "ops/inspect/html.h"
 #include "ops/inspect/layers.h"
@@ -75,7 +76,8 @@ std::vector<Stack> stacks_of(const Model& model) {
   }
   std::vector<Stack> sorted;
   for (auto& [key, stack] : stacks) sorted.push_back(std::move(stack));
-  std::ranges::stable_sort(sorted, std::ranges::greater{}, &Stack::bytes);
+  std::ranges::sort(sorted, std::ranges::greater{},
+                    [](const Stack& stack) { return std::pair(stack.bytes, stack.name); });
   return sorted;
 }
 
@@ -241,7 +243,7 @@ void draw_cells(std::string& out, const Stack& stack, std::string_view part,
     fmt::format_to(
         std::back_inserter(out),
         R"(<rect class="f0{}" x="{:.2f}" y="{}" width="{:.2f}" height="{}" rx="2" fill-opacity="{:.3f}"><title>{}, {}: std {:.4g}{}</title></rect>)",
-        cell.faults > 0 ? " nan" : "", kLeft + static_cast<double>(bar) * step, y,
+        cell.faults > 0 ? " fault" : "", kLeft + static_cast<double>(bar) * step, y,
         std::max(step - 1.5, 1.0), kRow - 2, shades.opacity(deviation), stack.bar_label(bar),
         text(part, 80), deviation,
         cell.faults > 0 ? fmt::format("\n{} NaN or infinite", format_grouped(cell.faults)) : "");

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMostMetadata = 200;
 constexpr size_t kMostFiles = 500;
+constexpr size_t kMostOpenFiles = 16;  // more would push the tensors out of sight
 constexpr size_t kMostNotices = 100;
 
 uint8_t hex_digit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
@@ -88,16 +89,16 @@ void append_cards(std::string& out, const InspectReport& report) {
   append_card(out, "Parameters", format_count(report.parameter_count),
               format_grouped(report.parameter_count));
   append_card(out, "Size", format_bytes(report.total_bytes),
-              fmt::format("{} bytes", format_grouped(report.total_bytes)));
+              fmt::format("{} B", format_grouped(report.total_bytes)));
   append_card(out, "Tensors", format_grouped(report.tensor_count),
               fmt::format("in {}", counted(report.shard_count, "file", "files")));
   const auto main_type = std::ranges::max_element(
       report.dtypes, {}, [](const auto& entry) { return entry.second.bytes; });
   if (main_type != report.dtypes.end() && report.weight_bytes > 0)
     append_card(out, "Precision", name(main_type->first),
-                fmt::format("{:.1f} % of the weights",
-                            100.0 * static_cast<double>(main_type->second.bytes) /
-                                static_cast<double>(report.weight_bytes)));
+                percent(static_cast<double>(main_type->second.bytes) /
+                        static_cast<double>(report.weight_bytes)) +
+                    " of all bytes");
   if (profile.config.layers > 0)
     append_card(out, "Layers", format_grouped(profile.config.layers),
                 profile.config.hidden_size == 0
@@ -184,7 +185,9 @@ std::string files(const Model& model) {
   if (model.files().size() > kMostFiles)
     fmt::format_to(std::back_inserter(out), "<p class=\"quiet\">and {}</p>",
                    counted(model.files().size() - kMostFiles, "more file", "more files"));
-  return out;
+  if (model.files().size() <= kMostOpenFiles) return out;
+  return fmt::format("<details><summary>{} files</summary>{}</details>",
+                     format_grouped(model.files().size()), out);
 }
 
 }  // namespace
@@ -225,7 +228,7 @@ std::string render_html(const Model& model, const InspectReport& report,
   out += "<div class=\"columns\">\n";
   if (!report.isq.choices.empty())
     append_section(out, "Size after quantization", isq_chart(report));
-  append_section(out, "In numbers", configuration(report));
+  append_section(out, "Configuration and bytes", configuration(report));
   out += "</div>\n";
 
   std::string charts;

@@ -14,7 +14,7 @@ const std::string_view kScript = R"js(
     const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
     let unit = 0;
     while (n >= 1024 && unit < units.length - 1) { n /= 1024; ++unit; }
-    return (unit === 0 ? n : n.toPrecision(n >= 1000 ? 4 : 3)) + ' ' + units[unit];
+    return (unit === 0 ? n : Number(n.toPrecision(n >= 1000 ? 4 : 3))) + ' ' + units[unit];
   };
   const short = n => n === 0 ? '0'
     : Math.abs(n) >= 1e-3 && Math.abs(n) < 1e5 ? String(Number(n.toPrecision(5))) : n.toExponential(3);

@@ -39,26 +39,27 @@ code, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaV
 .tags { display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 22px; padding: 0; list-style: none; }
 .tags li { border: 1px solid var(--line); background: var(--panel); border-radius: 999px; padding: 2px 11px; font-size: 13px; }
 .tags b { font-weight: 600; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(168px, 1fr)); gap: 14px; margin-bottom: 14px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(164px, 1fr)); gap: 14px; margin-bottom: 14px; }
 .card, section { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; }
 .card { padding: 14px 16px; }
 .card .label { color: var(--quiet); font-size: 13px; }
 .card .value { font-size: 25px; font-weight: 650; line-height: 1.3; letter-spacing: -.015em; overflow-wrap: anywhere; }
-.card .note { color: var(--quiet); font-size: 13px; }
+.card .note { color: var(--quiet); font-size: 12.5px; }
 section { padding: 18px 20px 20px; margin-top: 14px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 14px; margin-top: 14px; }
 .columns section { margin-top: 0; min-width: 0; }
+section > .columns { gap: 26px 32px; margin-top: 0; }
 .notice { background: var(--warn); border-color: var(--warn-line); color: var(--warn-ink); }
 .notice ul { margin: 0; padding-left: 20px; overflow-wrap: anywhere; }
+svg + .scroll { margin-top: 10px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font-size: 12px; fill: var(--quiet); font-family: inherit; }
-svg text.strong { fill: var(--ink); }
-svg text.inside { fill: #fff; }
+svg .strong { fill: var(--ink); }
 svg .axis { stroke: var(--line); stroke-width: 1; }
 svg .track { fill: var(--soft); }
 svg .hit { fill: transparent; }
 svg g:hover > .hit { fill: var(--ink); fill-opacity: .06; }
-svg .nan { stroke: var(--bad); stroke-width: 2; }
+svg .fault { stroke: var(--bad); stroke-width: 2; }
 .f0 { fill: var(--s0); background: var(--s0); } .f1 { fill: var(--s1); background: var(--s1); }
 .f2 { fill: var(--s2); background: var(--s2); } .f3 { fill: var(--s3); background: var(--s3); }
 .f4 { fill: var(--s4); background: var(--s4); } .f5 { fill: var(--s5); background: var(--s5); }
@@ -66,13 +67,17 @@ svg .nan { stroke: var(--bad); stroke-width: 2; }
 .f8 { fill: var(--s8); background: var(--s8); } .f9 { fill: var(--s9); background: var(--s9); }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 13px; color: var(--quiet); }
+summary { cursor: pointer; color: var(--accent); }
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: 13.5px; }
 th { text-align: left; font-weight: 600; color: var(--quiet); white-space: nowrap; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > td { border-bottom: 0; }
+th:last-child, td:last-child { padding-right: 0; }
+section > :last-child { margin-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; min-width: 260px; }
+td.name { overflow-wrap: anywhere; min-width: 330px; }
+#tensor-table td:not(.name) { white-space: nowrap; }
 td.bad { color: var(--bad); font-weight: 600; }
 .facts td:first-child { color: var(--quiet); white-space: nowrap; width: 1%; padding-right: 22px; }
 .facts td { overflow-wrap: anywhere; }

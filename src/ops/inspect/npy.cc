@@ -21,9 +21,6 @@
 namespace stkit {
 namespace {
 
-// The limit of NumPy 2; NumPy 1 has 32.
-constexpr size_t kMostDimensions = 64;
-
 // Elements of one job: a multiple of every plain type's block, 2 MiB when they widen to float.
 constexpr uint64_t kJobElements = 512 * 1024;
 
@@ -120,10 +117,6 @@ Result<void> write_npy(const Model& model, const TensorInfo& tensor, const std::
   if (info(tensor.dtype).kind == DTypeKind::GgmlBlock)
     return fail(ErrorCode::Unsupported, fmt::format("tensor '{}' is {}, which NumPy does not have",
                                                     tensor.name, name(tensor.dtype)));
-  if (tensor.shape.size() > kMostDimensions)
-    return fail(ErrorCode::Unsupported,
-                fmt::format("tensor '{}' has {} dimensions; NumPy has at most {}", tensor.name,
-                            tensor.shape.size(), kMostDimensions));
   const std::string header = npy_header(tensor.dtype, tensor.shape);
   const NpyType type = npy_type(tensor.dtype);
   const auto data_bytes = checked_mul<uint64_t>(tensor.element_count, type.bytes);

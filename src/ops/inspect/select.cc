@@ -18,8 +18,10 @@ std::vector<uint32_t> select_tensors(const Model& model, std::string_view glob, 
   }
 
   const auto sort_by = [&](auto&& before) {
-    std::ranges::stable_sort(
-        chosen, [&](uint32_t a, uint32_t b) { return before(tensors[a], tensors[b]); });
+    std::ranges::sort(chosen, [&](uint32_t a, uint32_t b) {
+      if (before(tensors[a], tensors[b])) return true;
+      return a < b && !before(tensors[b], tensors[a]);
+    });
   };
   switch (sort) {
     case Sort::File: break;

@@ -15,7 +15,9 @@
 namespace stkit {
 namespace {
 
-constexpr DType kTypes[] = {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K};
+constexpr DType kTypes[] = {DType::Q4_0,   DType::Q4_1,   DType::Q5_0, DType::Q5_1, DType::Q8_0,
+                            DType::Q2_K,   DType::Q3_K,   DType::Q4_K, DType::Q5_K, DType::Q6_K,
+                            DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4};
 
 // Runs `body` once for each SIMD target that this CPU has.
 void on_every_target(const std::function<void(const std::string&)>& body) {

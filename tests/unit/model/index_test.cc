@@ -234,7 +234,7 @@ TEST(Index, OfAnotherVersionIsStale) {
   write_index(dir.path(), map, "48");
   const Model model = scan(dir.path());
   EXPECT_EQ(find(model, Check::MissingTensor)->message,
-            "5 tensors that the index places in this file not there: 'u', 'v', 'w' and 2 more");
+            "5 tensors missing that the index places in this file: 'u', 'v', 'w' and 2 more");
   EXPECT_EQ(count(model, Check::MissingTensor), 1u);
   EXPECT_EQ(count(model, Check::UnlistedTensor), 3u);
 }

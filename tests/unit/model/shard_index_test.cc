@@ -36,14 +36,17 @@ TEST(ShardIndex, KeepsRepeatedTensors) {
 }
 
 TEST(ShardIndex, AcceptsATotalSizeWrittenAsAFloat) {
-  EXPECT_EQ(parse(R"({"metadata":{"total_size":1.5e3},"weight_map":{}})").total_size, 1500.0);
-  EXPECT_TRUE(parse(R"({"metadata":{"total_size":1.5e3},"weight_map":{}})").findings.empty());
+  EXPECT_EQ(parse(R"({"metadata":{"total_size":1.5e3},"weight_map":{"t":"f"}})").total_size,
+            1500.0);
+  EXPECT_TRUE(
+      parse(R"({"metadata":{"total_size":1.5e3},"weight_map":{"t":"f"}})").findings.empty());
 }
 
 TEST(ShardIndex, MetadataMayBeAnything) {
   for (const char* text :
-       {R"({"weight_map":{}})", R"({"metadata":null,"weight_map":{}})",
-        R"({"metadata":[1],"weight_map":{}})", R"({"extra":{"a":[{}]},"weight_map":{}})"}) {
+       {R"({"weight_map":{"t":"f"}})", R"({"metadata":null,"weight_map":{"t":"f"}})",
+        R"({"metadata":[1],"weight_map":{"t":"f"}})",
+        R"({"extra":{"a":[{}]},"weight_map":{"t":"f"}})"}) {
     EXPECT_TRUE(parse(text).usable) << text;
     EXPECT_TRUE(parse(text).findings.empty()) << text;
   }
@@ -63,14 +66,15 @@ TEST(ShardIndex, SaysWhatIsWrong) {
       {"not JSON", "model", Check::BadIndex, "", false},
       {"cut off", R"({"weight_map":{"a":"1")", Check::BadIndex, "", false},
       {"array", "[]", Check::BadIndex, "the index is of type array", false},
+      {"empty map", R"({"weight_map":{}})", Check::BadIndex, "weight_map names no tensors", false},
       {"no map", "{}", Check::BadIndex, "no weight_map", false},
-      {"map of another type", R"({"weight_map":["a"]})", Check::BadIndex, "weight_map is of type array",
-       false},
-      {"two maps", R"({"weight_map":{},"weight_map":{}})", Check::BadIndex, "two weight_maps",
-       true},
+      {"map of another type", R"({"weight_map":["a"]})", Check::BadIndex,
+       "weight_map is of type array", false},
+      {"two maps", R"({"weight_map":{"t":"f"},"weight_map":{}})", Check::BadIndex,
+       "two weight_maps", true},
       {"a value is no text", R"({"weight_map":{"a":1,"b":null,"c":"1"}})", Check::BadIndex,
        "2 values that are not file names, first 'a'", true},
-      {"total_size is text", R"({"metadata":{"total_size":"5GB"},"weight_map":{}})",
+      {"total_size is text", R"({"metadata":{"total_size":"5GB"},"weight_map":{"t":"f"}})",
        Check::WrongTotalSize, "total_size is of type string", true},
   };
   for (const Malformed& c : cases) {

@@ -1,0 +1,1 @@
+stkit inspect --max-header 3Q tiny

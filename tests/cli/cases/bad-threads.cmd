@@ -1,0 +1,1 @@
+stkit -j many inspect tiny

@@ -1,0 +1,1 @@
+stkit inspect tiny --diff two.safetensors --html x.html

@@ -1,0 +1,1 @@
+echo old > page.html && stkit inspect tiny --html page.html --force && head -c 15 page.html

@@ -1,0 +1,1 @@
+printf "two.safetensors\n\nother.safetensors\n" | stkit inspect -

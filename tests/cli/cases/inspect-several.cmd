@@ -1,0 +1,1 @@
+stkit inspect two.safetensors nowhere other.safetensors

@@ -1,0 +1,1 @@
+stkit inspect tiny --tensor model.norm.wieght

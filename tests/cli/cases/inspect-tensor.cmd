@@ -1,0 +1,1 @@
+stkit inspect two.safetensors --tensor a --values 3 --stats

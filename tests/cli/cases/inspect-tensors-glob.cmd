@@ -1,0 +1,1 @@
+stkit inspect layers --tensors="*.1?.mlp*" --sort name

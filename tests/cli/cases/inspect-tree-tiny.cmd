@@ -1,0 +1,1 @@
+stkit inspect tiny --tree

@@ -1,0 +1,1 @@
+stkit -v inspect two.safetensors

@@ -1,0 +1,1 @@
+stkit --color always inspect names.safetensors --tree

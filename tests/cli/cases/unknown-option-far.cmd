@@ -1,0 +1,1 @@
+stkit inspect --frobnicate tiny

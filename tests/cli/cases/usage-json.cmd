@@ -1,0 +1,1 @@
+stkit --json inspect --stat tiny

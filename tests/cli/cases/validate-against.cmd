@@ -1,0 +1,1 @@
+stkit validate two.safetensors --against other.safetensors

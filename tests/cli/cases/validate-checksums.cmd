@@ -1,0 +1,1 @@
+stkit validate tiny --write-checksums > sums && stkit validate tiny --checksums sums && stkit validate layers --checksums sums

@@ -1,0 +1,1 @@
+stkit validate --explain st021; stkit validate --explain truncated --json
