@@ -338,6 +338,9 @@ class JsonDocument {
       if (rest != std::string_view::npos) return broken(describe(simdjson::TRAILING_CONTENT), rest);
       return broken(describe(code), text_.size());
     }
+    // How simdjson fails where the tokens run out depends on what follows the text in memory.
+    if (offset() == text_.size())
+      return broken(describe(simdjson::INCOMPLETE_ARRAY_OR_OBJECT), offset());
     return broken(describe(code), offset());
   }
   std::unexpected<Error> broken(simdjson::error_code code, const char* token) {
