@@ -60,8 +60,8 @@ TEST(GgufWriter, WritesTheBytesOfTheBuilder) {
           .bytes();
   const GgufLayout layout = plan({{"general.architecture", std::string_view("llama")},
                                   {"llama.block_count", uint32_t{1}},
-                                  {"words", gguf_array(std::span(std::as_const(words)))},
-                                  {"types", gguf_array(std::span(std::as_const(types)))}},
+                                  {"words", gguf_array(words)},
+                                  {"types", gguf_array(types)}},
                                  specs);
   EXPECT_EQ(bytes_of(layout, specs), expected);
 }
@@ -88,13 +88,13 @@ TEST(GgufWriter, EveryTypeOfValueReadsBackAsItIs) {
       {"u64", ~uint64_t{0}},
       {"i64", std::numeric_limits<int64_t>::min()},
       {"f64", -0.0},
-      {"strings", gguf_array(std::span(std::as_const(strings)))},
-      {"flags", gguf_array(std::span(std::as_const(flags)))},
-      {"array of u8", gguf_array(std::span(std::as_const(u8)))},
-      {"array of i16", gguf_array(std::span(std::as_const(i16)))},
-      {"array of f32", gguf_array(std::span(std::as_const(f32)))},
-      {"array of u64", gguf_array(std::span(std::as_const(u64)))},
-      {"array of f64", gguf_array(std::span(std::as_const(f64)))},
+      {"strings", gguf_array(strings)},
+      {"flags", gguf_array(flags)},
+      {"array of u8", gguf_array(u8)},
+      {"array of i16", gguf_array(i16)},
+      {"array of f32", gguf_array(f32)},
+      {"array of u64", gguf_array(u64)},
+      {"array of f64", gguf_array(f64)},
       {"empty array", gguf_array(std::span<const float>())},
   };
   const GgufHeader header = test::read_gguf(plan(metadata, {}).header);
@@ -113,8 +113,9 @@ TEST(GgufWriter, EveryTypeOfValueReadsBackAsItIs) {
     } else {
       std::visit(
           [&]<class T>(const T& value) {
-            if constexpr (!std::is_same_v<T, GgufArray>)
+            if constexpr (!std::is_same_v<T, GgufArray>) {
               EXPECT_EQ(std::get<T>(read.value), value) << written.key;
+            }
           },
           written.value);
     }
@@ -144,10 +145,11 @@ TEST(GgufWriter, EveryTypeOfTensorReadsBackAsItIs) {
 TEST(GgufWriter, IdsAndTypesMapBothWays) {
   for (uint32_t id = 0; id < 256; ++id) {
     const auto dtype = dtype_of_ggml(id);
-    if (dtype)
+    if (dtype) {
       EXPECT_EQ(ggml_id(*dtype), id);
-    else
+    } else {
       EXPECT_FALSE(describe_unusable_ggml_type(id).empty());
+    }
   }
   EXPECT_EQ(ggml_id(DType::U8), std::nullopt);
   EXPECT_EQ(ggml_id(DType::F8_E4M3), std::nullopt);
@@ -199,14 +201,14 @@ TEST(GgufWriter, RefusesWhatTheReaderWould) {
        "general.architecture is of type u32, not string"},
       {"array of arrays", {{"k", nested}}, none, "'k' is an array of arrays"},
       {"token lists",
-       {{"tokenizer.ggml.tokens", gguf_array(std::span(std::as_const(tokens)))},
-        {"tokenizer.ggml.scores", gguf_array(std::span(std::as_const(scores)))}},
+       {{"tokenizer.ggml.tokens", gguf_array(tokens)},
+        {"tokenizer.ggml.scores", gguf_array(scores)}},
        none,
        "tokenizer.ggml.scores has 1 elements, but there are 2 tokens"},
       {"blocks",
        {{"general.architecture", std::string_view("llama")}, {"llama.block_count", uint32_t{2}}},
        {{"a", DType::F32, {1}}},
-       "llama.block_count is 2, but the file has 1 tensors"},
+       "'llama.block_count' is 2, but the file has 1 tensors"},
       {"alignment 3", {}, none, "an alignment of 3 is not a power of two", 3},
       {"alignment 0", {}, none, "an alignment of 0 is not a power of two", 0},
       {"alignment of 4 MiB", {}, none, "an alignment of 4,194,304 is not", 4 << 20},
@@ -244,8 +246,8 @@ TEST(GgufWriter, RefusesWhatTheReaderWould) {
 // A vocabulary may have tokens that are bytes; a copy keeps them.
 TEST(GgufWriter, KeepsTextThatIsNotUtf8) {
   const std::array<std::string_view, 1> tokens = {"\xff"};
-  const GgufHeader header = test::read_gguf(
-      plan({{"tokenizer.ggml.tokens", gguf_array(std::span(std::as_const(tokens)))}}, {}).header);
+  const GgufHeader header =
+      test::read_gguf(plan({{"tokenizer.ggml.tokens", gguf_array(tokens)}}, {}).header);
   EXPECT_TRUE(header.sound());
   EXPECT_EQ(as_array(header.find("tokenizer.ggml.tokens"), GgufType::String)->strings[0], "\xff");
 }
@@ -279,7 +281,9 @@ TEST(GgufSplit, PartsAreSoundAndNoneIsLargerThanAsked) {
     EXPECT_EQ(header.metadata.size(), i == 0 ? 5u : 3u);
     for (const auto& entry : part.entries) EXPECT_EQ(entry.spec, next++);
     // Greedy: one tensor more would not have fitted.
-    if (i + 1 < parts->size()) EXPECT_GT(part.file_bytes + 250 * 4, kMost) << i;
+    if (i + 1 < parts->size()) {
+      EXPECT_GT(part.file_bytes + 250 * 4, kMost) << i;
+    }
   }
   EXPECT_EQ(next, 10u);
 }

@@ -105,7 +105,8 @@ TEST(LegacyImatrix, RefusesWhatIsDamaged) {
       {"negative entries", le(-1) + entry, "could hold (-1)"},
       {"2^31-1 entries", le(kMost) + entry, "could hold (2147483647)"},
       {"text", "this is no importance matrix", "starts neither"},
-      {"an entry more", le(2) + entry + entry.substr(0, 16), "bytes from byte"},
+      {"short by a value", le(2) + entry + legacy_entry("b", 1, {1, 2}).substr(0, 17),
+       "the values of 'b' takes 8 bytes from byte 34 on, but the file has only 4"},
       {"empty name", legacy({legacy_entry("", 1, {1, 1})}), "the name of entry 0 has 0 bytes"},
       {"negative name", le(1) + le(-5) + std::string(100, 'x'), "has -5 bytes"},
       {"long name", le(1) + le(1025) + std::string(2000, 'x'), "has 1025 bytes"},
@@ -185,7 +186,7 @@ TEST(GgufImatrix, RefusesWhatIsDamaged) {
        "weight 'w' has .counts but no .in_sum2"},
       {"counts of another number", pair(0, {1, 3}), "sums of 2 matrices but counts of 3"},
       {"counts of another type", pair(26, {2}), "tensor 'w.counts' is of type I32, not F32"},
-      {"truncated", pair(0, {1, 2}).substr(0, 300), "test.imatrix"},
+      {"truncated", pair(0, {1, 2}).substr(0, 300), "of 2 tensors, like those of an"},
       {"magic alone", "GGUF", "the start of the header"},
   });
 }
