@@ -4,7 +4,8 @@ usage: check_readme.py BINARY COMPILED_EXAMPLE [--record]
 
 A block that starts with "```console" holds lines "$ command" and, below each, exactly what it
 prints (stdout and stderr together; "exit code N" as the last line when it is not 0). Commands run
-in the root of the tree; ./tools/stkit.sh stands for BINARY. The C++ block must be, line for line,
+one after the other in an empty folder that has the tree's tests/data; ./tools/stkit.sh stands for
+BINARY. The C++ block must be, line for line,
 part of the consumer's source, which tests/consumer compiles. --record writes what commands print
 into README.md instead of comparing.
 """
@@ -14,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +32,11 @@ def examples(block):
         yield command, output.rstrip("\n")
 
 
-def run(command, binary):
+def run(command, binary, folder):
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     result = subprocess.run(
         command.replace("./tools/stkit.sh", '"%s"' % binary),
-        shell=True, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+        shell=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     output = result.stdout.decode().rstrip("\n")
@@ -43,20 +45,22 @@ def run(command, binary):
     return output
 
 
-def record(text, binary):
+def record(text, binary, folder):
     def recorded(match):
-        shown = [(command, run(command, binary)) for command, _ in examples(match.group(1))]
-        return "```console\n%s```" % "\n".join("$ %s\n%s\n" % example for example in shown)
+        lines = []
+        for command, _ in examples(match.group(1)):
+            lines += ["$ " + command, *run(command, binary, folder).splitlines()]
+        return "\n".join(["```console", *lines, "```"])
 
     return CONSOLE_BLOCK.sub(recorded, text)
 
 
-def check(text, binary, source):
+def check(text, binary, source, folder):
     shown = [example for block in CONSOLE_BLOCK.findall(text) for example in examples(block)]
     if not shown:
         yield "it shows no command"
     for command, expected in shown:
-        actual = run(command, binary)
+        actual = run(command, binary, folder)
         if actual != expected:
             lines = difflib.unified_diff(
                 expected.split("\n"), actual.split("\n"), "README.md", "what it prints", lineterm=""
@@ -71,10 +75,13 @@ def main():
     binary, example, *mode = sys.argv[1:]
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    if mode == ["--record"]:
-        readme.write_text(record(text, binary), encoding="utf-8")
-        return 0
-    problems = list(check(text, binary, Path(example).read_text()))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "tests").mkdir()
+        (Path(folder) / "tests/data").symlink_to(ROOT / "tests/data")
+        if mode == ["--record"]:
+            readme.write_text(record(text, binary, folder), encoding="utf-8")
+            return 0
+        problems = list(check(text, binary, Path(example).read_text(), folder))
     for problem in problems:
         print("README.md:", problem)
     return 1 if problems else 0

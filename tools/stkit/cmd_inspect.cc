@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,7 +25,11 @@ constexpr std::pair<std::string_view, Sort> kSorts[] = {{"file", Sort::File},
                                                         {"size", Sort::Size},
                                                         {"offset", Sort::Offset},
                                                         {"params", Sort::Params}};
-constexpr std::string_view kSortNames[] = {"file", "name", "size", "offset", "params"};
+constexpr auto kSortNames = [] {
+  std::array<std::string_view, std::size(kSorts)> names;
+  std::ranges::transform(kSorts, names.begin(), &std::pair<std::string_view, Sort>::first);
+  return names;
+}();
 
 constexpr size_t kTextBuckets = 24, kPageBuckets = 48;
 

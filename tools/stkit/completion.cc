@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace stkit::cli {
 namespace {
@@ -223,8 +224,11 @@ struct Shell {
   std::string (*script)(const ProgramDoc&);
 };
 constexpr Shell kShells[] = {{"bash", bash_script}, {"zsh", zsh_script}, {"fish", fish_script}};
-constexpr std::string_view kShellNames[] = {kShells[0].name, kShells[1].name, kShells[2].name};
-static_assert(std::size(kShellNames) == std::size(kShells));
+constexpr auto kShellNames = [] {
+  std::array<std::string_view, std::size(kShells)> names;
+  std::ranges::transform(kShells, names.begin(), &Shell::name);
+  return names;
+}();
 
 }  // namespace
 
