@@ -104,30 +104,35 @@ class EntryReader {
   bool read_array(std::string_view key, GgufArray& array) {
     const auto element = cursor_.number<uint32_t>();
     const auto count = cursor_.number<uint64_t>();
-    if (cursor_.ok() && element >= kGgufTypeCount) return unknown_type(key, "array", element);
+    if (element >= kGgufTypeCount) return unknown_type(key, "array", element);
     array.element = static_cast<GgufType>(element);
-    if (cursor_.ok() && array.element == GgufType::Array) {
+    if (array.element == GgufType::Array) {
       log_.add(Check::GgufValueType, {}, [&] {
         return fmt::format("{} is an array of arrays, which no loader reads", quoted_name(key));
       });
       return false;
     }
-    if (count > kGgufMaxLength && cursor_.expect(count, 1)) {
-      log_.add(Check::GgufHeaderTooLarge, {}, [&] {
-        return fmt::format("{} is an array of {} elements; loaders take at most {}",
-                           quoted_name(key), format_grouped(count), format_grouped(kGgufMaxLength));
-      });
-      return false;
+    const bool strings = array.element == GgufType::String;
+    const uint64_t bytes_each = strings ? kMinStringBytes : size_bytes(array.element);
+    if (cursor_.expect(count, bytes_each)) {
+      if (count > kGgufMaxLength) return too_long(key, count);
+      if (strings)
+        read_strings(count, array);
+      else
+        array.numbers = cursor_.bytes(count * bytes_each, storage_);
     }
-    if (array.element == GgufType::String)
-      read_strings(count, array);
-    else if (cursor_.expect(count, size_bytes(array.element)))
-      array.numbers = cursor_.bytes(count * size_bytes(array.element), storage_);
     return cursor_.ok() || ended([&] { return "the array " + quoted_name(key); });
   }
 
+  bool too_long(std::string_view key, uint64_t count) {
+    log_.add(Check::GgufHeaderTooLarge, {}, [&] {
+      return fmt::format("{} is an array of {} elements; loaders take at most {}", quoted_name(key),
+                         format_grouped(count), format_grouped(kGgufMaxLength));
+    });
+    return false;
+  }
+
   void read_strings(uint64_t count, GgufArray& array) {
-    if (!cursor_.expect(count, kMinStringBytes)) return;
     auto* const strings = cursor_.room<std::string_view>(count, storage_);
     if (strings == nullptr) return;
     array.strings = {strings, static_cast<size_t>(count)};

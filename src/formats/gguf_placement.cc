@@ -89,7 +89,7 @@ void check_end(std::span<const TensorInfo> tensors, bool all_placed, const GgufD
           "an incomplete download",
           quoted_name(first_cut->name), format_grouped(data.start + end_of(*first_cut)),
           format_grouped(data.file_bytes), format_grouped(end - data.file_bytes),
-          cut_count == 1 ? "" : fmt::format(", of {} tensors,", format_grouped(cut_count)));
+          cut_count == 1 ? "" : fmt::format(", of {} tensors", format_grouped(cut_count)));
     });
     return;
   }

@@ -90,12 +90,13 @@ void check_metadata(const GgufEntries& entries, FindingLog& log) {
 }
 
 void drop_duplicate_tensors(std::vector<TensorInfo>& tensors, FindingLog& log) {
-  const std::vector<uint32_t> superseded = superseded_names(tensors);
+  const std::vector<uint32_t> superseded = superseded_names(
+      static_cast<uint32_t>(tensors.size()), [&](uint32_t i) { return tensors[i].name; });
   for (const uint32_t index : superseded)
     log.add(Check::GgufDuplicateTensor, tensors[index].name, [&] {
       return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
     });
-  drop_tensors(tensors, superseded);
+  drop_items(tensors, superseded);
 }
 
 // The offset of the first byte that is not zero, or `run`'s end.

@@ -116,9 +116,9 @@ void check_block_count(std::span<const GgufEntry> metadata, uint64_t tensors,
   const std::string key = fmt::format("{}.block_count", *architecture);
   const auto blocks = as_uint(find(metadata, key));
   if (blocks && *blocks > tensors)
-    problems.push_back(
-        {Check::GgufBlockCount, fmt::format("{} is {}, but the file has {} tensors", printable(key),
-                                            format_grouped(*blocks), format_grouped(tensors))});
+    problems.push_back({Check::GgufBlockCount,
+                        fmt::format("{} is {}, but the file has {} tensors", quoted_name(key),
+                                    format_grouped(*blocks), format_grouped(tensors))});
 }
 
 void check_split(std::span<const GgufEntry> metadata, uint64_t tensors, GgufProblems& problems) {

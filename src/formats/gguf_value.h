@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -78,28 +79,28 @@ std::optional<std::string_view> as_string(const GgufValue* value);
 // An array of that very element type, or null.
 const GgufArray* as_array(const GgufValue* value, GgufType element);
 
-// Numbers as an array, without copying them: `numbers` must outlive it.
 template <class T>
   requires std::is_arithmetic_v<T>
-GgufArray gguf_array(std::span<const T> numbers) {
-  const GgufType element = [] {
-    if constexpr (std::is_same_v<T, bool>)
-      return GgufType::Bool;
-    else if constexpr (std::is_floating_point_v<T>)
-      return sizeof(T) == 4 ? GgufType::F32 : GgufType::F64;
-    else if constexpr (sizeof(T) == 8)
-      return std::is_signed_v<T> ? GgufType::I64 : GgufType::U64;
-    else if constexpr (sizeof(T) == 4)
-      return std::is_signed_v<T> ? GgufType::I32 : GgufType::U32;
-    else if constexpr (sizeof(T) == 2)
-      return std::is_signed_v<T> ? GgufType::I16 : GgufType::U16;
-    else
-      return std::is_signed_v<T> ? GgufType::I8 : GgufType::U8;
-  }();
-  return {element, std::as_bytes(numbers), {}};
+constexpr GgufType gguf_type_of() {
+  constexpr bool kSigned = std::is_signed_v<T>;
+  if (std::is_same_v<T, bool>) return GgufType::Bool;
+  if (std::is_floating_point_v<T>) return sizeof(T) == 4 ? GgufType::F32 : GgufType::F64;
+  if (sizeof(T) == 1) return kSigned ? GgufType::I8 : GgufType::U8;
+  if (sizeof(T) == 2) return kSigned ? GgufType::I16 : GgufType::U16;
+  if (sizeof(T) == 4) return kSigned ? GgufType::I32 : GgufType::U32;
+  return kSigned ? GgufType::I64 : GgufType::U64;
 }
-inline GgufArray gguf_array(std::span<const std::string_view> strings) {
-  return {GgufType::String, {}, strings};
+
+// Numbers or string_views as an array, without copying them: they must outlive it.
+template <std::ranges::contiguous_range Items>
+  requires std::ranges::borrowed_range<Items>
+GgufArray gguf_array(Items&& items) {
+  using T = std::ranges::range_value_t<Items>;
+  const std::span<const T> view(items);
+  if constexpr (std::is_same_v<T, std::string_view>)
+    return {GgufType::String, {}, view};
+  else
+    return {gguf_type_of<T>(), std::as_bytes(view), {}};
 }
 
 }  // namespace stkit

@@ -17,6 +17,9 @@ namespace {
 constexpr std::string_view kSums = ".in_sum2";
 constexpr std::string_view kCounts = ".counts";
 
+// Two tensors a weight: that of a model of 10,000 weights has 2 MB.
+constexpr uint64_t kMaxHeaderBytes = 64 << 20;
+
 // The two tensors of one weight.
 struct Pair {
   const TensorInfo* sums = nullptr;
@@ -111,8 +114,7 @@ Result<ImatrixEntry> read_entry(const RandomAccessFile& file, std::string_view w
 }  // namespace
 
 Result<void> read_gguf_imatrix(const RandomAccessFile& file, Imatrix& imatrix, FindingLog& log) {
-  // Nearly all of the file may be header: two tensors a weight, of a few floats each.
-  STKIT_ASSIGN(const GgufHeader header, read_gguf_header(file, kMaxImatrixBytes));
+  STKIT_ASSIGN(const GgufHeader header, read_gguf_header(file, kMaxHeaderBytes));
   for (const Finding& finding : header.findings)
     if (finding.severity() == Severity::Error) return fail(to_error(finding));
   STKIT_TRY(check_kind(file, header));

@@ -26,7 +26,6 @@ class LegacyReader {
           fmt::format("the file starts neither with `GGUF` nor with a number of entries "
                       "that it could hold ({})",
                       count));
-    imatrix_.entries.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; ++i) STKIT_TRY(read_entry(i));
     return read_origin();
   }

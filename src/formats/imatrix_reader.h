@@ -44,7 +44,7 @@ struct Imatrix {
   const ImatrixEntry* find(std::string_view name) const;  // null when there is none
 };
 
-// Larger than the matrix of any model: one float a column of each weight.
+// That of a model of a trillion weights in 384 experts a layer has 1.5 GB.
 inline constexpr uint64_t kMaxImatrixBytes = uint64_t{4} << 30;
 
 // Reads all of `file`. Fails with Corrupt where it is no importance matrix or a damaged one.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "formats/safetensors_reader.h"
@@ -34,6 +35,7 @@ class ExtentWalk {
       : tensors_(entries.tensors), broken_(entries.broken) {}
 
   bool next(Extent& extent) {
+    while (!broken_.empty() && !broken_.front().placed) broken_ = broken_.subspan(1);
     if (broken_.empty() && tensors_.empty()) return false;
     if (tensors_.empty() ||
         (!broken_.empty() && place_of(broken_.front()) < place_of(tensors_.front()))) {
@@ -109,13 +111,20 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
 }  // namespace
 
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log) {
-  std::vector<TensorInfo>& tensors = entries.tensors;
-  const std::vector<uint32_t> superseded = superseded_names(tensors);
-  for (const uint32_t index : superseded)
-    log.add(Check::DuplicateTensor, tensors[index].name, [&] {
-      return fmt::format("tensor {} occurs again in the header", quoted_name(tensors[index].name));
+  // Broken entries have the numbers in front of those of tensors, so they go first.
+  const auto first_tensor = static_cast<uint32_t>(entries.broken.size());
+  const auto name_of = [&](uint32_t number) -> std::string_view {
+    return number < first_tensor ? entries.broken[number].name
+                                 : entries.tensors[number - first_tensor].name;
+  };
+  const std::vector<uint32_t> superseded =
+      superseded_names(first_tensor + static_cast<uint32_t>(entries.tensors.size()), name_of);
+  for (const uint32_t number : superseded)
+    log.add(Check::DuplicateTensor, name_of(number), [&] {
+      return fmt::format("tensor {} occurs again in the header", quoted_name(name_of(number)));
     });
-  drop_tensors(tensors, superseded);
+  drop_items(entries.broken, superseded);
+  drop_items(entries.tensors, superseded, first_tensor);
 }
 
 void sort_by_place(SafetensorsEntries& entries) {
@@ -127,7 +136,7 @@ Result<void> check_coverage(const RandomAccessFile& file, uint64_t data_start,
                             const SafetensorsEntries& entries, FindingLog& log) {
   const uint64_t data_bytes = file.size_bytes() - data_start;
   // With an entry whose place is unknown, a hole is most likely its.
-  const bool all_placed = entries.unplaced == 0;
+  const bool all_placed = std::ranges::all_of(entries.broken, &BrokenEntry::placed);
   uint64_t covered = 0;
   uint64_t cut_count = 0;
   Extent holder, first_cut;

@@ -10,8 +10,8 @@
 
 namespace stkit {
 
-// Of entries with one name keeps the last, as the Rust library does. Time O(n log n) whatever the
-// names are.
+// Of entries with one name keeps one: of tensors the last, as the Rust library does, and none that
+// is broken if it can. Time O(n log n) whatever the names are.
 void drop_duplicate_names(SafetensorsEntries& entries, FindingLog& log);
 
 // By begin, then end, then name.

@@ -96,7 +96,7 @@ class EntryReader {
         problem(Check::BadTensorEntry, [&] {
           return fmt::format("the entry of tensor {} is not an object", quoted_name(name_));
         });
-        ++entries_.unplaced;
+        entries_.broken.push_back({.name = name_});
         return {};
     }
     add_entry();
@@ -240,10 +240,8 @@ class EntryReader {
       tensor.offset_bytes = begin_;
       tensor.file = file_index_;
       entries_.tensors.push_back(tensor);
-    } else if (placed_) {
-      entries_.broken.push_back({name_, begin_, end_});
     } else {
-      ++entries_.unplaced;
+      entries_.broken.push_back({name_, begin_, end_, placed_});
     }
   }
 

@@ -15,18 +15,19 @@
 
 namespace stkit {
 
-// The place of an entry that is broken otherwise, in bytes of the data: it still covers them.
+// An entry that is not a tensor for one reason or another. Where its place is known, it still
+// covers those bytes of the data.
 struct BrokenEntry {
   std::string_view name;
   uint64_t begin = 0;
   uint64_t end = 0;
+  bool placed = false;
 };
 
 struct SafetensorsEntries {
   // In the order of the text; offset_bytes counts from the start of the data.
   std::vector<TensorInfo> tensors;
   std::vector<BrokenEntry> broken;
-  uint64_t unplaced = 0;  // entries without usable data_offsets
   std::vector<std::pair<std::string, std::string>> metadata;
   bool has_metadata = false;
   bool complete = false;  // the text was JSON to its end

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <tuple>
+#include <utility>
 
 #include "stkit/text.h"
 
@@ -18,36 +18,25 @@ bool is_odd_tensor_name(std::string_view name) {
          name.find("..") != std::string_view::npos || printable(name) != name;
 }
 
-std::vector<uint32_t> superseded_names(std::span<const TensorInfo> tensors) {
+std::vector<uint32_t> superseded_names(uint32_t count,
+                                       FunctionRef<std::string_view(uint32_t)> name_of) {
   struct Key {
     uint64_t hash;
     uint32_t index;
   };
-  std::vector<Key> keys(tensors.size());
-  for (uint32_t i = 0; i < keys.size(); ++i)
-    keys[i] = {std::hash<std::string_view>()(tensors[i].name), i};
+  std::vector<Key> keys(count);
+  for (uint32_t i = 0; i < count; ++i) keys[i] = {std::hash<std::string_view>()(name_of(i)), i};
   // Names are looked at only where hashes are equal; a forged header of equal hashes costs a sort.
   std::ranges::sort(keys, [&](const Key& a, const Key& b) {
     if (a.hash != b.hash) return a.hash < b.hash;
-    return std::tie(tensors[a.index].name, a.index) < std::tie(tensors[b.index].name, b.index);
+    return std::pair(name_of(a.index), a.index) < std::pair(name_of(b.index), b.index);
   });
   std::vector<uint32_t> superseded;
   for (size_t i = 1; i < keys.size(); ++i)
-    if (keys[i - 1].hash == keys[i].hash &&
-        tensors[keys[i - 1].index].name == tensors[keys[i].index].name)
+    if (keys[i - 1].hash == keys[i].hash && name_of(keys[i - 1].index) == name_of(keys[i].index))
       superseded.push_back(keys[i - 1].index);
   std::ranges::sort(superseded);
   return superseded;
-}
-
-void drop_tensors(std::vector<TensorInfo>& tensors, std::span<const uint32_t> superseded) {
-  uint32_t index = 0;
-  auto next = superseded.begin();
-  std::erase_if(tensors, [&](const TensorInfo&) {
-    if (next == superseded.end() || *next != index++) return false;
-    ++next;
-    return true;
-  });
 }
 
 }  // namespace stkit

@@ -162,7 +162,7 @@ ProgressView half_way() {
 
 TEST(PlainProgress, IsALineForPeople) {
   EXPECT_EQ(written(make_plain_progress, half_way(), false),
-            "reading weights: 50 % (1.00 KiB of 2.00 KiB, 512 B/s, 2.0 s left)\n");
+            "reading weights: 50 % (1 KiB of 2 KiB, 512 B/s, 2.0 s left)\n");
 }
 
 TEST(JsonProgress, IsOneObjectALine) {
@@ -172,7 +172,7 @@ TEST(JsonProgress, IsOneObjectALine) {
   EXPECT_EQ(line,
             R"({"event":"progress","task_id":"ID","action":"reading weights","bundle":true,)"
             R"("files":[{"name":"a","size":2048,"bytes":1024,"progress":50,"state":"active"},)"
-            R"({"name":"b","size":0,"bytes":0,"progress":0,"state":"queued"}],)"
+            R"({"name":"b","size":0,"bytes":0,"progress":100,"state":"queued"}],)"
             R"("bytes_downloaded":1024,"total_bytes":2048,"total_size":2048,"overall_progress":50,)"
             R"("bytes_per_second":512,"eta_seconds":2})"
             "\n");
@@ -184,7 +184,7 @@ TEST(JsonProgress, ListsOnlyWhatChangedOfVeryManyFiles) {
   Console console(ends[1]);
   const auto style = make_json_progress(console);
   ProgressView view = half_way();
-  view.items.resize(1000, {"same", 10, 0, ItemState::Queued});
+  view.items.resize(600, {"same", 10, 0, ItemState::Queued});  // fits a pipe's 64 KiB
   style->paint(view);
   std::string text(1 << 16, '\0');
   EXPECT_GT(read(ends[0], text.data(), text.size()), 30000) << "the first lists all";

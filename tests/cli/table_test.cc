@@ -40,8 +40,8 @@ TEST(Table, NamesGiveWayOnATerminalOnly) {
 
 TEST(Table, EscapesWhatCameFromAFile) {  // T15
   EXPECT_EQ(table(0, {{"a\x1b[2J\n", "1", "x"}}),
-            "name            n  note\n"
-            "a\\x1b[2J\\n      1  x\n");
+            "name        n  note\n"
+            "a\\x1b[2J\\n  1  x\n");
 }
 
 }  // namespace

@@ -39,9 +39,10 @@ class ProgressBar final : public ProgressStyle {
 
   void paint(const ProgressView& view) override {
     const Terminal terminal = console_.terminal();
-    const size_t columns = std::max(20u, terminal.columns) - 1;
+    // Asked for by name, a bar is drawn into a pipe too, as for an ordinary terminal.
+    const size_t columns = std::max(20u, terminal.columns > 0 ? terminal.columns : 80) - 1;
     // One row stays free for the cursor, and one for the total.
-    const size_t room = std::max(3u, terminal.rows) - 2;
+    const size_t room = std::max(3u, terminal.rows > 0 ? terminal.rows : 24) - 2;
     std::vector<std::string> lines;
     if (view.items.size() > 1)
       for (const ProgressItem* item : shown(view, room)) lines.push_back(item_line(*item, columns));

@@ -186,7 +186,7 @@ void render_tensor_table(Output& out, const Terminal& terminal, const Model& mod
     for (const char* title : {"min", "max", "mean", "std", "nan", "inf", "zero"})
       columns.push_back({title, true});
   else if (several_files)
-    columns.push_back({"file", false, false, &Paint::dim});
+    columns.push_back({"file", false, true, &Paint::dim});
   write_table(
       out, terminal, columns, selected.size(),
       [&](size_t i, std::vector<std::string>& cells) {

@@ -7,7 +7,7 @@
 namespace stkit::cli {
 namespace {
 
-constexpr size_t kGap = 2, kNarrowestElastic = 12;
+constexpr size_t kGap = 2, kNarrowestElastic = 8;
 
 // Cells are escaped before they are measured: an escape is wider than what it stands for.
 std::vector<size_t> measure(std::span<const Column> columns, size_t rows,
@@ -23,15 +23,18 @@ std::vector<size_t> measure(std::span<const Column> columns, size_t rows,
   return widths;
 }
 
+// Takes from the widest of the columns that give way, until the table fits or none can.
 void fit(std::vector<size_t>& widths, std::span<const Column> columns, size_t room) {
   size_t total = kGap * (widths.size() - 1);
   for (const size_t width : widths) total += width;
-  if (room == 0 || total <= room) return;
-  for (size_t i = 0; i < columns.size(); ++i) {
-    if (!columns[i].elastic) continue;
-    const size_t excess = total - room;
-    widths[i] = widths[i] > excess + kNarrowestElastic ? widths[i] - excess
-                                                       : std::min(widths[i], kNarrowestElastic);
+  for (; room > 0 && total > room; --total) {
+    size_t widest = columns.size();
+    for (size_t i = 0; i < columns.size(); ++i)
+      if (columns[i].elastic && widths[i] > kNarrowestElastic &&
+          (widest == columns.size() || widths[i] > widths[widest]))
+        widest = i;
+    if (widest == columns.size()) return;
+    --widths[widest];
   }
 }
 

@@ -14,7 +14,7 @@ namespace stkit::cli {
 struct Column {
   std::string title;  // no row of titles when all are empty
   bool right = false;
-  bool elastic = false;  // gives way when the table is too wide; at most one
+  bool elastic = false;  // gives way when the table is too wide
   std::string (Paint::*style)(std::string_view) const = nullptr;
 };
 

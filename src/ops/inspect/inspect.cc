@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/checked_math.h"
 #include "model/companions.h"
@@ -26,7 +25,7 @@ void sum_files(const Model& model, InspectReport& report) {
 }
 
 void sum_tensors(const Model& model, InspectReport& report) {
-  std::array<DTypeShare, static_cast<size_t>(DType::MXFP4) + 1> shares{};
+  std::vector<DTypeShare> shares(dtypes().size());
   for (const TensorInfo& tensor : model.tensors()) {
     DTypeShare& share = shares[static_cast<size_t>(tensor.dtype)];
     ++share.tensors;
