@@ -86,8 +86,8 @@ class LocalFile final : public RandomAccessFile {
   void release_mapped(uint64_t offset_bytes, uint64_t size_bytes) const override {
     if (offset_bytes >= mapping_.size() || size_bytes > mapping_.size() - offset_bytes) return;
     // Whole pages. What a neighbour still uses of the outer two costs it one fault each.
-    static const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-    const uint64_t begin = offset_bytes / page * page;
+    static const auto kPage = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    const uint64_t begin = offset_bytes / kPage * kPage;
     ::madvise(mapping_.data() + begin, offset_bytes + size_bytes - begin, MADV_DONTNEED);
   }
 

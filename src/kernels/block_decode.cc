@@ -61,7 +61,8 @@ float value_of(const BlockQ5K& b, size_t e) {
   return with_min(b, e, unpack_4_bit(b.qs, e) | (unpack_1_bit(b.qh, e) ? 16 : 0));
 }
 float value_of(const BlockQ6K& b, size_t e) {
-  const float scale = from_f16(b.d) * static_cast<float>(b.scales[e / 16]);
+  const int8_t sub_scale = b.scales[e / 16];
+  const float scale = from_f16(b.d) * static_cast<float>(sub_scale);
   return scale * static_cast<float>(unpack_6_bit(b.ql, b.qh, e) - 32);
 }
 float value_of(const BlockIq4Xs& b, size_t e) {
