@@ -35,8 +35,8 @@ void widen(const uint8_t* from, std::span<float> out) {
   }
 }
 
-void WidenF16(const uint8_t* from, std::span<float> out) { widen<F16Format>(from, out); }
-void WidenBf16(const uint8_t* from, std::span<float> out) { widen<Bf16Format>(from, out); }
+void widen_f16(const uint8_t* from, std::span<float> out) { widen<F16Format>(from, out); }
+void widen_bf16(const uint8_t* from, std::span<float> out) { widen<Bf16Format>(from, out); }
 
 }  // namespace stkit::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -44,8 +44,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace stkit::kernels {
 
-HWY_EXPORT(WidenF16);
-HWY_EXPORT(WidenBf16);
+HWY_EXPORT(widen_f16);
+HWY_EXPORT(widen_bf16);
 
 namespace {
 
@@ -76,8 +76,8 @@ void cast_each(std::span<const uint8_t> bytes, std::span<Out> out) {
 }
 
 void widen_16_bits(DType dtype, std::span<const uint8_t> bytes, std::span<float> out) {
-  dtype == DType::F16 ? HWY_DYNAMIC_DISPATCH(WidenF16)(bytes.data(), out)
-                      : HWY_DYNAMIC_DISPATCH(WidenBf16)(bytes.data(), out);
+  dtype == DType::F16 ? HWY_DYNAMIC_DISPATCH(widen_f16)(bytes.data(), out)
+                      : HWY_DYNAMIC_DISPATCH(widen_bf16)(bytes.data(), out);
 }
 
 void widen_16_bits(DType dtype, std::span<const uint8_t> bytes, std::span<double> out) {

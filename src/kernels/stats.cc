@@ -79,7 +79,7 @@ void add_stats(DType dtype, std::span<const std::byte> elements, StatsAccumulato
       return add_integer_stats(dtype, bytes, into);
     case DTypeKind::GgmlBlock: break;
   }
-  STKIT_CHECK(!"statistics of a GGML block type");
+  STKIT_CHECK(false && "statistics of a GGML block type");
 }
 
 }  // namespace stkit::kernels

@@ -375,14 +375,14 @@ void add_blocks(std::span<const uint8_t> bytes, StatsAccumulator& into) {
   }
 }
 
-void FloatStats(DType dtype, std::span<const uint8_t> bytes, StatsAccumulator& into) {
+void float_stats_for_target(DType dtype, std::span<const uint8_t> bytes, StatsAccumulator& into) {
   switch (dtype) {
     case DType::BF16: return add_blocks<Bf16Format>(bytes, into);
     case DType::F16: return add_blocks<F16Format>(bytes, into);
     case DType::F32:
     case DType::C64: return add_blocks<F32Format>(bytes, into);
     case DType::F64: return add_blocks<F64Format>(bytes, into);
-    default: STKIT_CHECK(!"a float dtype of 16 bits or more");
+    default: STKIT_CHECK(false && "a float dtype of 16 bits or more");
   }
 }
 
@@ -392,10 +392,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace stkit::kernels {
 
-HWY_EXPORT(FloatStats);
+HWY_EXPORT(float_stats_for_target);
 
 void add_float_stats(DType dtype, std::span<const uint8_t> bytes, StatsAccumulator& into) {
-  HWY_DYNAMIC_DISPATCH(FloatStats)(dtype, bytes, into);
+  HWY_DYNAMIC_DISPATCH(float_stats_for_target)(dtype, bytes, into);
 }
 
 }  // namespace stkit::kernels

@@ -81,7 +81,7 @@ void add_integer_stats(DType dtype, std::span<const uint8_t> bytes, StatsAccumul
     case DType::U32: return add_blocks<uint32_t>(bytes, into);
     case DType::I64: return add_blocks<int64_t>(bytes, into);
     case DType::U64: return add_blocks<uint64_t>(bytes, into);
-    default: STKIT_CHECK(!"an integer dtype of 16 bits or more");
+    default: STKIT_CHECK(false && "an integer dtype of 16 bits or more");
   }
 }
 
