@@ -28,7 +28,7 @@ if ! up_to_date; then
     if [ -f "$stamp" ]; then
       say "building stkit (its sources changed)..."
     else
-      say "building stkit (first run, about a minute)..."
+      say "building stkit (first run, a few minutes)..."
     fi
     touch "$build/.building"
     set_up_build
