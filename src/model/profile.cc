@@ -4,7 +4,9 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
+#include "base/glob.h"
 #include "model/config.h"
 #include "model/listing.h"
 #include "model/model_contents.h"
@@ -69,11 +71,14 @@ constexpr NamePattern kNamePatterns[] = {
 };
 
 std::string_view model_type_by_names(std::span<const TensorInfo> tensors) {
-  const NamePattern* best = std::end(kNamePatterns);
+  // Compiled once: there may be a million names.
+  std::vector<Glob> globs;
+  for (const NamePattern& row : kNamePatterns) globs.emplace_back(row.glob);
+  size_t best = globs.size();
   for (const TensorInfo& tensor : tensors)
-    best = std::find_if(std::begin(kNamePatterns), best,
-                        [&](const NamePattern& row) { return glob_match(row.glob, tensor.name); });
-  return best == std::end(kNamePatterns) ? std::string_view() : best->model_type;
+    for (size_t i = 0; i < best; ++i)
+      if (globs[i].matches(tensor.name)) best = i;
+  return best == globs.size() ? std::string_view() : kNamePatterns[best].model_type;
 }
 
 void find_model_type(const Model& model, Profile& profile) {
