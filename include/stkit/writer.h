@@ -49,6 +49,14 @@ Result<SafetensorsLayout> plan_safetensors(
     std::span<const TensorSpec> specs,
     const std::map<std::string, std::string, std::less<>>& metadata, const LayoutOptions& = {});
 
+// How the bytes of large outputs move.
+enum class IoMode : uint8_t {
+  Auto,      // by what is in the page cache, the filesystem and whether the output is synced
+  Buffered,  // through the page cache
+  Direct,    // past it, where the filesystem allows that
+};
+std::span<const std::string_view> io_mode_names();  // by value: "auto", "buffered", "direct"
+
 struct OutputOptions {
   bool overwrite = false;  // replace an existing file (atomically); else OutputExists
   bool sync = true;        // fsync file and folder before and after the rename

@@ -1,0 +1,144 @@
+#include "pipeline/write_file.h"
+
+#include <algorithm>
+#include <deque>
+#include <numeric>
+#include <vector>
+
+#include "base/check.h"
+#include "stkit/dtype.h"
+
+namespace stkit {
+namespace {
+
+// What is read of an input at a time: it stays in the L2 cache while it is encoded.
+constexpr uint64_t kInputPieceBytes = uint64_t{256} << 10;
+
+uint64_t bytes_of(DType dtype, uint64_t elements) {
+  const auto bytes = storage_bytes(dtype, elements);
+  STKIT_CHECK(bytes.has_value());
+  return *bytes;
+}
+
+std::span<std::byte> scratch(size_t bytes) {
+  thread_local std::vector<std::byte> buffer;
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
+// The bytes of an output tensor that is no plain copy of a run of bytes.
+class TensorProducer final : public BlockProducer {
+ public:
+  TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype)
+      : model_(model), recipe_(recipe), dtype_(dtype) {
+    const uint64_t in_block = info(recipe.source->dtype).block_elements;
+    unit_elements_ = recipe.encoding == nullptr ? in_block : recipe.encoding->unit_elements();
+    STKIT_CHECK(unit_elements_ % in_block == 0 && unit_elements_ % info(dtype).block_elements == 0);
+  }
+
+  uint64_t unit_bytes() const { return bytes_of(dtype_, unit_elements_); }
+
+  Result<void> produce(uint64_t first_block, std::span<std::byte> out) override {
+    const TensorInfo& source = *recipe_.source;
+    uint64_t first = first_block * unit_elements_;
+    uint64_t left = out.size() / unit_bytes() * unit_elements_;
+    if (recipe_.encoding == nullptr) return model_.read(source, first, left, out);
+
+    const uint64_t in_unit = bytes_of(source.dtype, unit_elements_);
+    const uint64_t piece = std::max<uint64_t>(kInputPieceBytes / in_unit, 1) * unit_elements_;
+    while (left > 0) {
+      const uint64_t count = std::min(piece, left);
+      const auto in = scratch(static_cast<size_t>(bytes_of(source.dtype, count)));
+      STKIT_TRY(model_.read(source, first, count, in));
+      const auto part = out.first(static_cast<size_t>(bytes_of(dtype_, count)));
+      STKIT_TRY(recipe_.encoding->encode(first, in, part));
+      out = out.subspan(part.size());
+      first += count;
+      left -= count;
+    }
+    return {};
+  }
+
+ private:
+  const Model& model_;
+  const TensorRecipe& recipe_;
+  const DType dtype_;
+  uint64_t unit_elements_;
+};
+
+// The segments of one file, and what computes them.
+class Segments {
+ public:
+  Segments(const Model& model, const OutputPlan& plan, uint32_t progress_item)
+      : model_(model), plan_(plan), progress_item_(progress_item) {}
+
+  void add_header(const std::string& header) {
+    add(0, header.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(header.data())});
+  }
+
+  void add_tensor(const FilePlan::Tensor& tensor) {
+    fill_up_to(tensor.offset_bytes);
+    if (tensor.size_bytes == 0) return;
+    const TensorRecipe& recipe = plan_.recipes[tensor.recipe];
+    const auto run = recipe.source->run();
+    if (recipe.encoding == nullptr && run) {
+      if (!extend_copy(tensor, *run))
+        add(tensor.offset_bytes, tensor.size_bytes,
+            Segment::FileBytes{run->file, run->offset_bytes});
+      return;
+    }
+    TensorProducer& producer =
+        producers_.emplace_back(model_, recipe, plan_.specs[tensor.recipe].dtype);
+    add(tensor.offset_bytes, tensor.size_bytes,
+        Segment::ProducedBytes{&producer, producer.unit_bytes()});
+  }
+
+  void fill_up_to(uint64_t offset) {
+    STKIT_CHECK(end_ <= offset);
+    if (end_ < offset) add(end_, offset - end_, Segment::Zeros{});
+  }
+
+  std::span<const Segment> all() const { return segments_; }
+
+ private:
+  void add(uint64_t offset, uint64_t size, decltype(Segment::content) content) {
+    segments_.push_back({offset, size, content, progress_item_});
+    end_ = offset + size;
+  }
+
+  // Neighbours that stay neighbours are one copy.
+  bool extend_copy(const FilePlan::Tensor& tensor, const ByteRun& run) {
+    if (segments_.empty()) return false;
+    Segment& last = segments_.back();
+    const auto* copy = std::get_if<Segment::FileBytes>(&last.content);
+    if (copy == nullptr || copy->file != run.file ||
+        copy->offset_bytes + last.size_bytes != run.offset_bytes)
+      return false;
+    last.size_bytes += tensor.size_bytes;
+    end_ += tensor.size_bytes;
+    return true;
+  }
+
+  const Model& model_;
+  const OutputPlan& plan_;
+  const uint32_t progress_item_;
+  uint64_t end_ = 0;
+  std::vector<Segment> segments_;
+  std::deque<TensorProducer> producers_;
+};
+
+}  // namespace
+
+Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
+                                  AtomicOutput& output, const WriteFileOptions& options) {
+  const FilePlan& file = plan.files[index];
+  Segments segments(model, plan, options.progress_item);
+  segments.add_header(file.header);
+  for (const FilePlan::Tensor& tensor : file.tensors) segments.add_tensor(tensor);
+  segments.fill_up_to(file.file_bytes);
+  return assemble(
+      output, segments.all(),
+      {[&](uint32_t source) { return model.open_file(source); }, options.io, options.run});
+}
+
+}  // namespace stkit

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "io/assembly.h"
+#include "pipeline/recipe.h"
+
+namespace stkit {
+
+struct WriteFileOptions {
+  IoMode io = IoMode::Auto;
+  RunOptions run;
+  uint32_t progress_item = 0;  // advanced by the bytes of the output
+};
+
+// Writes all of file `index` of the plan, in memory that does not grow with any tensor.
+Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
+                                  AtomicOutput& output, const WriteFileOptions& options);
+
+}  // namespace stkit
