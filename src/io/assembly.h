@@ -41,7 +41,7 @@ struct Segment {
   };
   struct ProducedBytes {
     BlockProducer* producer;
-    uint32_t block_bytes;  // size_bytes is a multiple
+    uint64_t block_bytes;  // size_bytes is a multiple
   };
   struct Zeros {};
 
