@@ -239,9 +239,19 @@ TEST(JsonProgress, ListsOnlyWhatChangedOfVeryManyFiles) {
 
 TEST(ProgressBar, DrawsALineAFileAndATotalAndGivesTheCursorBack) {
   const std::string drawn = written(make_progress_bar, half_way(), false);
-  EXPECT_TRUE(drawn.starts_with("\x1b[?25l")) << drawn;
+  EXPECT_TRUE(drawn.starts_with("\r\x1b[?25l")) << drawn;
   EXPECT_EQ(std::ranges::count(drawn.substr(0, drawn.find("\x1b[J")), '\n'), 3);
-  EXPECT_TRUE(drawn.ends_with("\x1b[3A\x1b[J\x1b[?25h")) << "cleared with its console";
+  EXPECT_TRUE(drawn.ends_with("\r\x1b[3A\x1b[J\x1b[?25h")) << "cleared with its console";
+}
+
+TEST(ProgressBar, TellsSizesAndTimeWhereThereIsRoom) {
+  const std::string drawn = written(make_progress_bar, half_way(), false);  // 80 columns
+  EXPECT_NE(drawn.find("1 KiB / 2 KiB  2.0 s left"), std::string::npos) << drawn;
+  ProgressView view = half_way();
+  view.items.resize(1);
+  const std::string alone = written(make_progress_bar, view, false);
+  EXPECT_NE(alone.find("reading weights █"), std::string::npos) << "no wider than it is" << alone;
+  EXPECT_NE(alone.find("1 KiB / 2 KiB  512 B/s  2.0 s left"), std::string::npos) << alone;
 }
 
 }  // namespace

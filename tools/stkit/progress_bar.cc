@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "console.h"
 #include "progress_tracker.h"
@@ -44,10 +45,12 @@ class ProgressBar final : public ProgressStyle {
     const size_t columns = std::max(20u, terminal.columns > 0 ? terminal.columns : 80) - 1;
     // One row stays free for the cursor, and one for the total.
     const size_t room = std::max(3u, terminal.rows > 0 ? terminal.rows : 24) - 2;
+    const size_t labels = label_width(view, columns);
     std::vector<std::string> lines;
     if (view.items.size() > 1)
-      for (const ProgressItem* item : shown(view, room)) lines.push_back(item_line(*item, columns));
-    lines.push_back(total_line(view, columns));
+      for (const ProgressItem* item : shown(view, room))
+        lines.push_back(item_line(*item, labels, columns));
+    lines.push_back(total_line(view, labels, columns));
     console_.draw(lines);
   }
 
@@ -75,38 +78,48 @@ class ProgressBar final : public ProgressStyle {
     return items;
   }
 
-  static std::string line(std::string_view label, Share share, std::string_view tail,
-                          size_t columns) {
+  // Under one another the labels take one width; a line alone takes what it needs.
+  static size_t label_width(const ProgressView& view, size_t columns) {
+    const size_t width = std::clamp<size_t>(columns * 2 / 5, 8, 44);
+    return view.items.size() > 1 ? width : std::min(width, display_width(view.action));
+  }
+
+  // Of `tails` the first that leaves room for a bar.
+  static std::string line(std::string_view label, size_t label_width, Share share,
+                          std::span<const std::string> tails, size_t columns) {
     const std::string percent = fmt::format(" {:3} % ", whole_percent(share));
-    const size_t label_width = std::clamp<size_t>(columns * 2 / 5, 8, 44);
     const size_t fixed = label_width + 1 + percent.size();
     std::string text = pad(printable(label, label_width), label_width) + ' ';
-    const size_t tail_width = display_width(tail);
     const size_t left = columns > fixed ? columns - fixed : 0;
-    if (left >= kNarrowestBar + tail_width)
-      text += bar(share, std::min(left - tail_width, kWidestBar)) + percent + std::string(tail);
-    else if (left >= kNarrowestBar)
-      text += bar(share, left) + percent;
+    const auto tail = std::ranges::find_if(tails, [&](const std::string& each) {
+      return left >= kNarrowestBar + display_width(each);
+    });
+    const std::string shown = tail == tails.end() ? std::string() : *tail;
+    if (left >= kNarrowestBar)
+      text += bar(share, std::min(left - display_width(shown), kWidestBar)) + percent + shown;
     else
       text += percent;
     return printable(text, columns);
   }
 
-  static std::string item_line(const ProgressItem& item, size_t columns) {
+  static std::string item_line(const ProgressItem& item, size_t label_width, size_t columns) {
     std::string tail = format_bytes(std::max(item.size_bytes, item.done_bytes));
     if (item.state == ItemState::Verifying || item.state == ItemState::Failed ||
         item.state == ItemState::Cached)
       tail += fmt::format(" {}", name(item.state));
-    return line(item.name, share_of(item), tail, columns);
+    return line(item.name, label_width, share_of(item), {&tail, 1}, columns);
   }
 
-  static std::string total_line(const ProgressView& view, size_t columns) {
-    std::string tail =
+  static std::string total_line(const ProgressView& view, size_t label_width, size_t columns) {
+    const std::string sizes =
         fmt::format("{} / {}", format_bytes(view.done_bytes), format_bytes(view.total_bytes));
+    std::string speed, left;
     if (view.bytes_per_second >= 1)
-      tail += fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
-    if (view.eta_seconds >= 0) tail += fmt::format("  {} left", format_seconds(view.eta_seconds));
-    return line(view.action, view.share, tail, columns);
+      speed = fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
+    if (view.eta_seconds >= 0) left = fmt::format("{} left", format_seconds(view.eta_seconds));
+    const std::string gap = left.empty() ? "" : "  ";
+    const std::string tails[] = {sizes + speed + gap + left, sizes + gap + left, left};
+    return line(view.action, label_width, view.share, tails, columns);
   }
 
   Console& console_;
