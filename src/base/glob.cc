@@ -1,6 +1,7 @@
 #include "base/glob.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/utf8.h"
@@ -41,6 +42,7 @@ class GlobCompiler {
       }
     }
     add({.op = Glob::Op::Accept});
+    end_run();
   }
 
  private:
@@ -51,11 +53,22 @@ class GlobCompiler {
   };
 
   uint32_t here() const { return static_cast<uint32_t>(glob_.steps_.size()); }
-  void add(Glob::Step step) { glob_.steps_.push_back(step); }
+  void add(Glob::Step step) {
+    if (step.op != Glob::Op::Character) end_run();
+    glob_.steps_.push_back(step);
+  }
 
   size_t character(size_t at) {
+    const size_t begin = at;
     add({.op = Glob::Op::Character, .code = take_character(pattern_, at)});
+    // Alternatives are not required.
+    if (groups_.empty()) run_ += pattern_.substr(begin, at - begin);
     return at;
+  }
+
+  void end_run() {
+    if (run_.size() > glob_.literal_.size()) glob_.literal_ = run_;
+    run_.clear();
   }
 
   // The `]` of the set that starts at `at`, or npos.
@@ -144,6 +157,7 @@ class GlobCompiler {
   std::string_view pattern_;
   std::vector<std::pair<size_t, size_t>> pairs_;
   std::vector<Group> groups_;
+  std::string run_;  // of plain characters, up to here
 };
 
 Glob::Glob(std::string_view pattern) {
@@ -195,6 +209,10 @@ void Glob::activate(uint32_t step, Active& active, std::vector<uint32_t>& seen,
 
 bool Glob::matches(std::string_view text) const {
   if (is_literal_) return text == literal_;
+  if (text.size() < literal_.size()) return false;
+  if (!literal_.empty() &&
+      memmem(text.data(), text.size(), literal_.data(), literal_.size()) == nullptr)
+    return false;
   Active active, next;
   std::vector<uint32_t> seen(steps_.size(), 0);
   uint32_t round = 1;

@@ -23,7 +23,8 @@ void Console::message(std::string_view text) {
 void Console::draw(std::span<const std::string> lines) {
   const std::lock_guard lock(mutex_);
   // Written over in place and cleared to the right: erasing everything first would flicker.
-  std::string out = "\x1b[?25l";
+  // From the first column: a key that the terminal echoed, as ^C, has moved the cursor.
+  std::string out = "\r\x1b[?25l";
   if (live_lines_ > 0) out += fmt::format("\x1b[{}A", live_lines_);
   for (const std::string& line : lines) out += line + "\x1b[K\n";
   out += "\x1b[J";
@@ -41,7 +42,7 @@ void Console::clear() {
 
 void Console::erase(std::string& out) {
   if (live_lines_ == 0) return;
-  out += fmt::format("\x1b[{}A\x1b[J\x1b[?25h", live_lines_);
+  out += fmt::format("\r\x1b[{}A\x1b[J\x1b[?25h", live_lines_);
   live_lines_ = 0;
   note_cursor_hidden(false);
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "console.h"
 #include "progress_tracker.h"
@@ -14,10 +15,11 @@ using namespace std::chrono_literals;
 
 constexpr size_t kNarrowestBar = 10, kWidestBar = 40;
 
-std::string bar(uint64_t done, uint64_t total, size_t cells) {
+std::string bar(Share of, size_t cells) {
   // Eighths of a cell, so that a large file is seen to move.
   static constexpr std::string_view kParts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+  const double share =
+      of.total == 0 ? 1 : static_cast<double>(of.done) / static_cast<double>(of.total);
   const auto eighths = static_cast<size_t>(share * static_cast<double>(cells) * 8);
   std::string drawn;
   for (size_t i = 0; i < eighths / 8; ++i) drawn += "█";
@@ -43,10 +45,12 @@ class ProgressBar final : public ProgressStyle {
     const size_t columns = std::max(20u, terminal.columns > 0 ? terminal.columns : 80) - 1;
     // One row stays free for the cursor, and one for the total.
     const size_t room = std::max(3u, terminal.rows > 0 ? terminal.rows : 24) - 2;
+    const size_t labels = label_width(view, columns);
     std::vector<std::string> lines;
     if (view.items.size() > 1)
-      for (const ProgressItem* item : shown(view, room)) lines.push_back(item_line(*item, columns));
-    lines.push_back(total_line(view, columns));
+      for (const ProgressItem* item : shown(view, room))
+        lines.push_back(item_line(*item, labels, columns));
+    lines.push_back(total_line(view, labels, columns));
     console_.draw(lines);
   }
 
@@ -74,39 +78,48 @@ class ProgressBar final : public ProgressStyle {
     return items;
   }
 
-  static std::string line(std::string_view label, uint64_t done, uint64_t total,
-                          std::string_view tail, size_t columns) {
-    const std::string percent = fmt::format(" {:3} % ", whole_percent(done, total));
-    const size_t label_width = std::clamp<size_t>(columns * 2 / 5, 8, 44);
+  // Under one another the labels take one width; a line alone takes what it needs.
+  static size_t label_width(const ProgressView& view, size_t columns) {
+    const size_t width = std::clamp<size_t>(columns * 2 / 5, 8, 44);
+    return view.items.size() > 1 ? width : std::min(width, display_width(view.action));
+  }
+
+  // Of `tails` the first that leaves room for a bar.
+  static std::string line(std::string_view label, size_t label_width, Share share,
+                          std::span<const std::string> tails, size_t columns) {
+    const std::string percent = fmt::format(" {:3} % ", whole_percent(share));
     const size_t fixed = label_width + 1 + percent.size();
     std::string text = pad(printable(label, label_width), label_width) + ' ';
-    const size_t tail_width = display_width(tail);
     const size_t left = columns > fixed ? columns - fixed : 0;
-    if (left >= kNarrowestBar + tail_width)
-      text +=
-          bar(done, total, std::min(left - tail_width, kWidestBar)) + percent + std::string(tail);
-    else if (left >= kNarrowestBar)
-      text += bar(done, total, left) + percent;
+    const auto tail = std::ranges::find_if(tails, [&](const std::string& each) {
+      return left >= kNarrowestBar + display_width(each);
+    });
+    const std::string shown = tail == tails.end() ? std::string() : *tail;
+    if (left >= kNarrowestBar)
+      text += bar(share, std::min(left - display_width(shown), kWidestBar)) + percent + shown;
     else
       text += percent;
     return printable(text, columns);
   }
 
-  static std::string item_line(const ProgressItem& item, size_t columns) {
-    std::string tail = format_bytes(item.size_bytes);
+  static std::string item_line(const ProgressItem& item, size_t label_width, size_t columns) {
+    std::string tail = format_bytes(std::max(item.size_bytes, item.done_bytes));
     if (item.state == ItemState::Verifying || item.state == ItemState::Failed ||
         item.state == ItemState::Cached)
       tail += fmt::format(" {}", name(item.state));
-    return line(item.name, item.done_bytes, item.size_bytes, tail, columns);
+    return line(item.name, label_width, share_of(item), {&tail, 1}, columns);
   }
 
-  static std::string total_line(const ProgressView& view, size_t columns) {
-    std::string tail =
+  static std::string total_line(const ProgressView& view, size_t label_width, size_t columns) {
+    const std::string sizes =
         fmt::format("{} / {}", format_bytes(view.done_bytes), format_bytes(view.total_bytes));
+    std::string speed, left;
     if (view.bytes_per_second >= 1)
-      tail += fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
-    if (view.eta_seconds >= 0) tail += fmt::format("  {} left", format_seconds(view.eta_seconds));
-    return line(view.action, view.done_bytes, view.total_bytes, tail, columns);
+      speed = fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
+    if (view.eta_seconds >= 0) left = fmt::format("{} left", format_seconds(view.eta_seconds));
+    const std::string gap = left.empty() ? "" : "  ";
+    const std::string tails[] = {sizes + speed + gap + left, sizes + gap + left, left};
+    return line(view.action, label_width, view.share, tails, columns);
   }
 
   Console& console_;

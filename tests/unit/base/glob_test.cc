@@ -92,6 +92,28 @@ TEST(Glob, Alternatives) {
   expect_rows(kRows);
 }
 
+// What is looked for first is a part of every match: nothing of a group or a set.
+TEST(Glob, LooksForWhatEveryMatchHolds) {
+  const Row kRows[] = {
+      {"{ab,cdefg}e*f", "abeXf", true},
+      {"x{,abcdef}y*", "xyz", true},
+      {"x{,abcdef}y*", "xabcdefy", true},
+      {"[abcdef]g*", "bg", true},
+      {"a*bcd*e", "abcXbcde", true},
+      {"a*bcd*e", "abcXbce", false},
+      {"{a,{b,cde}f}g?", "cdefgh", true},
+      {"{a,{b,cde}f}g?", "bfg", false},
+      {"*\\*long*", "a*longer", true},
+      {"*\\*long*", "along", false},
+      {"{abc", "{abc", true},
+      {"{abc*", "{abcd", true},
+      {"a,b}c*", "a,b}cd", true},
+      {"*ö*", "aöb", true},
+      {"*\xC3*", "ö", false},
+  };
+  expect_rows(kRows);
+}
+
 TEST(Glob, BackslashQuotes) {
   const Row kRows[] = {
       {"\\*", "*", true},     {"\\*", "a", false},          {"a\\?b", "a?b", true},
