@@ -141,20 +141,25 @@ class Assembler {
   // Once for neighbours of the same item: a tile may hold thousands of segments.
   void advance(const Tiling::Tile& tile) {
     if (options_.run.progress == nullptr) return;
+    uint32_t item = Segment::kNoItem;
     uint64_t bytes = 0;
+    const auto tell = [&] {
+      if (item != Segment::kNoItem) options_.run.progress->advance(item, bytes);
+      bytes = 0;
+    };
     uint64_t begin = tile.begin;
     for (size_t i = tile.first_segment; begin < tile.end; ++i) {
       const Segment& segment = segments_[i];
       const uint64_t end = std::min(segment.offset_bytes + segment.size_bytes, tile.end);
       if (end <= begin) continue;
+      if (segment.progress_item != item) {
+        tell();
+        item = segment.progress_item;
+      }
       bytes += end - begin;
       begin = end;
-      const bool is_last = begin == tile.end;
-      if (!is_last && segments_[i + 1].progress_item == segment.progress_item) continue;
-      if (segment.progress_item != Segment::kNoItem)
-        options_.run.progress->advance(segment.progress_item, bytes);
-      bytes = 0;
     }
+    tell();
   }
 
   AssemblyReport report() const {
