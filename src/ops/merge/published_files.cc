@@ -1,0 +1,36 @@
+#include "ops/merge/published_files.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include "io/os_error.h"
+
+namespace stkit {
+
+namespace fs = std::filesystem;
+
+PublishedFiles::~PublishedFiles() {
+  for (const fs::path& file : files_) calls_.unlink(AT_FDCWD, file.c_str());
+  std::error_code ignored;  // not empty: somebody else uses it by now
+  for (const fs::path& folder : std::views::reverse(folders_)) fs::remove(folder, ignored);
+}
+
+Result<void> PublishedFiles::make_folder(const fs::path& folder) {
+  std::vector<fs::path> missing;
+  std::error_code error;
+  for (fs::path path = folder; !path.empty() && !fs::exists(path, error) && !error;
+       path = path.parent_path())
+    missing.push_back(path);
+  for (const fs::path& path : std::views::reverse(missing)) {
+    if (fs::create_directory(path, error)) folders_.push_back(path);
+    if (error) return fail(write_error(error.value(), path.string(), "the folder cannot be made"));
+  }
+  return {};
+}
+
+void PublishedFiles::keep() {
+  files_.clear();
+  folders_.clear();
+}
+
+}  // namespace stkit
