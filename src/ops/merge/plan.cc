@@ -55,7 +55,8 @@ void list_files(MergeWork& work, const std::string& stem, std::vector<CompanionF
              MergeOutput::Weights{i});
   if (weights.size() == 1) return;
   std::string index = shard_index_text(work.weights);
-  add_file(work, {stem + std::string(kIndexSuffix), index.size(), 0, false},
+  const uint64_t index_bytes = index.size();
+  add_file(work, {stem + std::string(kIndexSuffix), index_bytes, 0, false},
            MergeOutput::Text{std::move(index)});
 }
 
