@@ -42,7 +42,7 @@ struct BatchOptions {
   // This task takes the checkpoints whose place among all is `task_index` modulo `task_count`.
   uint64_t task_index = 0;
   uint64_t task_count = 1;
-  MergeOptions merge;
+  MergeOptions merge = {};
 };
 
 struct BatchItem {

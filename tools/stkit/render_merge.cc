@@ -48,6 +48,27 @@ std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
   return text + fmt::format(", {} of them cast", format_grouped(plan.cast_tensors()));
 }
 
+std::string state_text(BatchState state) {
+  return state == BatchState::NotRun ? "not run" : std::string(name(state));
+}
+
+std::string outcome_text(const BatchOutcome& outcome) {
+  if (!outcome.error) return outcome.item.output;
+  const Error& error = *outcome.error;
+  // The cell of a table is escaped as it is written.
+  return error.path.empty() ? error.message : error.path + ": " + error.message;
+}
+
+std::string state_counts(const BatchReport& report) {
+  std::string text;
+  for (const BatchState state : {BatchState::Planned, BatchState::Done, BatchState::Skipped,
+                                 BatchState::Failed, BatchState::NotRun})
+    if (const uint64_t count = report.count(state); count > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", format_grouped(count),
+                          state_text(state));
+  return text.empty() ? "nothing to do" : text;
+}
+
 }  // namespace
 
 void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& plan,
@@ -95,31 +116,6 @@ void render_merge_result(Output& out, const Terminal& terminal, const MergePlan&
     text += fmt::format("\n  verified; model digest {}", *report.model_digest);
   out.write(text + "\n");
 }
-
-namespace {
-
-std::string state_text(BatchState state) {
-  return state == BatchState::NotRun ? "not run" : std::string(name(state));
-}
-
-std::string outcome_text(const BatchOutcome& outcome) {
-  if (!outcome.error) return outcome.item.output;
-  const Error& error = *outcome.error;
-  // The cell of a table is escaped as it is written.
-  return error.path.empty() ? error.message : error.path + ": " + error.message;
-}
-
-std::string state_counts(const BatchReport& report) {
-  std::string text;
-  for (const BatchState state : {BatchState::Planned, BatchState::Done, BatchState::Skipped,
-                                 BatchState::Failed, BatchState::NotRun})
-    if (const uint64_t count = report.count(state); count > 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", format_grouped(count),
-                          state_text(state));
-  return text.empty() ? "nothing to do" : text;
-}
-
-}  // namespace
 
 void render_batch(Output& out, const Terminal& terminal, const BatchPlan& plan,
                   const std::string& task, const BatchReport& report) {

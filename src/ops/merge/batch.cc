@@ -136,6 +136,9 @@ class BatchRun {
     } else if (auto merge = plan_merge(outcome.item); !merge) {
       outcome.state = BatchState::Failed;
       outcome.error = std::move(merge).error();
+      if (outcome.error->code == ErrorCode::OutputExists)
+        outcome.error->hint =
+            "leave outputs alone that are whole with --skip-existing, or replace them with --force";
     } else {
       outcome.state = BatchState::Planned;
       outcome.output_bytes = merge->output_bytes();
@@ -166,7 +169,10 @@ class BatchRun {
   }
 
   Result<MergePlan> plan_merge(const BatchItem& item) const {
-    return MergePlan::make(item.checkpoint.path, item.output, plan_.options.merge);
+    MergeOptions options = plan_.options.merge;
+    // What is there and not whole, an earlier run was killed over.
+    options.overwrite |= plan_.options.skip_existing;
+    return MergePlan::make(item.checkpoint.path, item.output, options);
   }
 
   // Planned anew: the checkpoint may have changed while others were merged.
