@@ -152,13 +152,16 @@ std::string_view overflow_text(Overflow overflow) {
   return overflow == Overflow::Clamp ? "clamped to the type's range" : "made infinite";
 }
 
+// What differs between machines and runs is no part of the result on stdout.
 void say_how(const MergeReport& report) {
-  const double seconds = std::max(report.seconds, 1e-6);
-  log_info(fmt::format(
-      "{}: {} in {} ({}/s, {})", printable(report.output), format_bytes(report.output_bytes),
-      format_seconds(report.seconds),
-      format_bytes(static_cast<uint64_t>(static_cast<double>(report.output_bytes) / seconds)),
-      io_mode_names()[static_cast<size_t>(report.io)]));
+  const double rate = static_cast<double>(report.output_bytes) / std::max(report.seconds, 1e-6);
+  std::string text = fmt::format("{}: {} in {}, {}/s, {}", printable(report.output),
+                                 format_bytes(report.output_bytes), format_seconds(report.seconds),
+                                 format_bytes(static_cast<uint64_t>(rate)),
+                                 io_mode_names()[static_cast<size_t>(report.io)]);
+  if (report.shared_bytes > 0)
+    text += fmt::format(", {} shared with the source", format_bytes(report.shared_bytes));
+  log_info(text);
 }
 
 template <class... Parts>

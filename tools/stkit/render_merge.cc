@@ -17,14 +17,14 @@ std::string count_text(uint64_t count, std::string_view word) {
 }
 
 struct FileCounts {
-  uint64_t weights = 0, tensors = 0, companions = 0;
+  uint64_t weights = 0, tensors = 0, others = 0;
 };
 
 FileCounts count_files(const MergePlan& plan) {
   FileCounts counts;
   for (const MergePlan::File& file : plan.files()) {
     counts.tensors += file.tensors;
-    (file.is_weights ? counts.weights : counts.companions) += 1;
+    (file.is_weights ? counts.weights : counts.others) += 1;
   }
   return counts;
 }
@@ -85,8 +85,7 @@ void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& p
   if (free_bytes)
     rows.emplace_back(
         "disk", fmt::format("{} free{}", format_bytes(*free_bytes),
-                            plan.output_bytes() > *free_bytes ? paint.red(", which is too little")
-                                                              : std::string()));
+                            plan.output_bytes() > *free_bytes ? ", which is too little" : ""));
   const Column pair[] = {{"", false, false, &Paint::dim}, {"", false, true}};
   write_table(out, terminal, pair, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
     cells = {rows[i].first, rows[i].second};
@@ -106,12 +105,9 @@ void render_merge_result(Output& out, const Terminal& terminal, const MergePlan&
   const Paint paint(terminal.color);
   const FileCounts counts = count_files(plan);
   std::string text =
-      fmt::format("{}\n  {} in {}", paint.bold(printable(report.output)),
-                  tensors_text(plan, counts.tensors), count_text(counts.weights, "file"));
-  if (counts.companions > 0)
-    text += fmt::format(", and {}", count_text(counts.companions, "other file"));
-  if (report.shared_bytes > 0)
-    text += fmt::format("; {} shared with the source", format_bytes(report.shared_bytes));
+      fmt::format("{}\n  {}; {}", paint.bold(printable(report.output)),
+                  tensors_text(plan, counts.tensors), count_text(counts.weights, "weight file"));
+  if (counts.others > 0) text += fmt::format(", {}", count_text(counts.others, "other"));
   if (report.model_digest)
     text += fmt::format("\n  verified; model digest {}", *report.model_digest);
   out.write(text + "\n");
@@ -140,14 +136,16 @@ void render_batch(Output& out, const Terminal& terminal, const BatchPlan& plan,
     if (outcome.state == BatchState::Done || outcome.state == BatchState::Planned)
       bytes += outcome.output_bytes;
   const bool failed = report.count(BatchState::Failed) > 0;
-  out.write(fmt::format("{}: {}, {}", printable(plan.output_folder),
-                        failed ? paint.red(state_counts(report)) : state_counts(report),
-                        format_bytes(bytes)));
+  out.write(fmt::format("{}: {}", printable(plan.output_folder),
+                        failed ? paint.red(state_counts(report)) : state_counts(report)));
+  if (bytes > 0) out.write(", " + format_bytes(bytes));
   if (plan.options.task_count > 1)
     out.write(fmt::format(" ({} of the {} checkpoints: task {} of {} by {})",
                           report.outcomes.size(), plan.found, plan.options.task_index,
                           plan.options.task_count, task));
   out.write("\n");
+  if (failed && report.count(BatchState::NotRun) > 0)
+    out.write("  the rest is merged all the same with --continue-on-error\n");
 }
 
 }  // namespace stkit::cli
