@@ -3,13 +3,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 
-#include "base/check.h"
+#include "formats/finding_log.h"
 #include "io/assembly.h"
 #include "io/atomic_output.h"
 #include "io/os_error.h"
+#include "model/model_digest.h"
 #include "ops/merge/published_files.h"
+#include "ops/merge/target.h"
+#include "ops/merge/verify.h"
 #include "ops/merge/work.h"
 #include "pipeline/write_file.h"
 #include "stkit/text.h"
@@ -24,28 +26,6 @@ size_t max_open_outputs() {
   struct rlimit limit;
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 8;
   return static_cast<size_t>(std::clamp<rlim_t>(limit.rlim_cur / 8, 8, 1024));
-}
-
-// The bytes of all files together; each output checks its own once more when it is made.
-Result<void> check_space(SystemCalls& calls, const MergeWork& work) {
-  std::error_code error;
-  fs::path folder = fs::absolute(work.folder, error);
-  while (folder.has_relative_path() && !fs::exists(folder, error)) folder = folder.parent_path();
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  const Descriptor place(
-      calls, uninterrupted([&] { return calls.open_at(AT_FDCWD, folder.c_str(), kFlags, 0); }));
-  struct ::statvfs info;
-  if (!place.is_open() || calls.statvfs(place.get(), info) != 0)
-    return fail(write_error(errno, work.output, "the free space cannot be found out"));
-  // Some filesystems on FUSE say nothing about their size.
-  if (info.f_blocks == 0 || work.output_bytes / info.f_frsize < info.f_bavail) return {};
-  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
-  if (work.output_bytes <= free_bytes) return {};
-  Error no_space = write_error(ENOSPC, work.output, "the output does not fit");
-  no_space.message += fmt::format(
-      "; {} ({} bytes) are needed, {} ({} bytes) are free", format_bytes(work.output_bytes),
-      format_grouped(work.output_bytes), format_bytes(free_bytes), format_grouped(free_bytes));
-  return fail(std::move(no_space));
 }
 
 // One item a file of the output. Ends as failed unless done() was called.
@@ -81,6 +61,8 @@ class Merge {
 
   Result<MergeReport> execute() {
     const auto start = std::chrono::steady_clock::now();
+    for (const MergeWork::Cast& cast : work_.casts) cast.encoding->reset_count();
+    if (work_.options.verify) digests_.resize(work_.weights.specs.size());
     STKIT_TRY(check_space(calls_, work_));
     // As many at once as descriptors allow, mostly all: then nothing has its name before all of it
     // is written.
@@ -88,7 +70,9 @@ class Merge {
     for (size_t first = 0; first < work_.outputs.size(); first += group) {
       const size_t last = std::min(first + group, work_.outputs.size());
       STKIT_TRY(write(first, last));
+      STKIT_TRY(check_overflows());
       STKIT_TRY(work_.model.check_unchanged());
+      if (work_.options.verify) STKIT_TRY(verify(first));
       STKIT_TRY(publish(first));
     }
     STKIT_TRY(remove_stale_indexes());
@@ -135,6 +119,51 @@ class Merge {
                     {open_file, IoMode::Buffered, run_});
   }
 
+  // All of them are counted before they are refused, so that one run tells what to do about each.
+  Result<void> check_overflows() const {
+    if (work_.options.on_overflow != Overflow::Error) return {};
+    const std::vector<OverflowCount> overflows = count_overflows();
+    if (overflows.empty()) return {};
+    const OverflowCount& first = overflows.front();
+    const std::string others =
+        overflows.size() == 1
+            ? std::string()
+            : fmt::format("; so are values of {} more tensors", overflows.size() - 1);
+    return fail(ErrorCode::Unsupported,
+                fmt::format("{} values of tensor {} are beyond the range of {}{}",
+                            format_grouped(first.values), quoted_name(first.tensor),
+                            name(*work_.options.dtype), others),
+                "keep such tensors with --keep-dtype, or choose --on-overflow clamp or inf",
+                work_.model.reference());
+  }
+
+  std::vector<OverflowCount> count_overflows() const {
+    std::vector<OverflowCount> overflows;
+    for (const MergeWork::Cast& cast : work_.casts)
+      if (const uint64_t values = cast.encoding->beyond_count(); values > 0)
+        overflows.push_back({work_.weights.specs[cast.recipe].name, values});
+    return overflows;
+  }
+
+  Result<void> verify(size_t first) {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      const auto* weights = std::get_if<MergeOutput::Weights>(&work_.outputs[first + i].content);
+      if (weights == nullptr) continue;
+      progress_.set_state(first + i, ItemState::Verifying);
+      STKIT_TRY(verify_weights(calls_, work_, weights->index, *outputs_[i], run_, digests_));
+    }
+    return {};
+  }
+
+  std::string model_digest() const {
+    std::vector<DigestedTensor> tensors;
+    for (size_t i = 0; i < digests_.size(); ++i) {
+      const TensorSpec& spec = work_.weights.specs[i];
+      tensors.push_back({spec.name, spec.dtype, spec.shape, digests_[i]});
+    }
+    return combine_digests(std::move(tensors));
+  }
+
   Result<void> publish(size_t first) {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (run_.cancel != nullptr) STKIT_TRY(run_.cancel->check());
@@ -160,6 +189,8 @@ class Merge {
     report.output_bytes = work_.output_bytes;
     report.shared_bytes = shared_bytes_;
     report.io = direct_bytes_ > work_.output_bytes / 2 ? IoMode::Direct : IoMode::Buffered;
+    report.overflows = count_overflows();
+    if (work_.options.verify) report.model_digest = model_digest();
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report;
@@ -171,6 +202,7 @@ class Merge {
   MergeProgress progress_;
   PublishedFiles published_;
   std::vector<std::unique_ptr<AtomicOutput>> outputs_;  // of the group, not yet published
+  std::vector<std::string> digests_;  // by index of work.weights.specs, when they are verified
   uint64_t shared_bytes_ = 0, direct_bytes_ = 0;
 };
 

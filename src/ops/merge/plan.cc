@@ -16,9 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kOverflowNames[] = {"error", "clamp", "inf"};
 
-constexpr DType kCastTargets[] = {DType::BF16, DType::F16,     DType::F32,
-                                  DType::F64,  DType::F8_E4M3, DType::F8_E5M2};
-
 // What moves bytes, beside the headers: buffers of the threads, which do not grow with the model.
 constexpr uint64_t kWorkingBytes = uint64_t{64} << 20;
 
@@ -46,7 +43,7 @@ void add_file(MergeWork& work, MergePlan::File file, decltype(MergeOutput::conte
 }
 
 // Companions, shards, the index last: nothing ever names a file that is not there.
-void list_files(MergeWork& work, const std::string& stem, std::vector<CompanionFile> companions) {
+void list_files(MergeWork& work, const WeightNames& names, std::vector<CompanionFile> companions) {
   for (CompanionFile& file : companions)
     add_file(work, {std::move(file.name), file.size_bytes, 0, false}, std::move(file.content));
   const std::vector<FilePlan>& weights = work.weights.files;
@@ -54,10 +51,9 @@ void list_files(MergeWork& work, const std::string& stem, std::vector<CompanionF
     add_file(work, {weights[i].name, weights[i].file_bytes, weights[i].tensors.size(), true},
              MergeOutput::Weights{i});
   if (weights.size() == 1) return;
-  std::string index = shard_index_text(work.weights);
-  const uint64_t index_bytes = index.size();
-  add_file(work, {stem + std::string(kIndexSuffix), index_bytes, 0, false},
-           MergeOutput::Text{std::move(index)});
+  MergeOutput::Text index{shard_index_text(work.weights)};
+  const uint64_t index_bytes = index.content.size();
+  add_file(work, {names.index(), index_bytes, 0, false}, std::move(index));
 }
 
 }  // namespace
@@ -83,14 +79,14 @@ Result<MergePlan> MergePlan::make(Model model, const std::string& output,
                                   const MergeOptions& options) {
   auto rep = std::unique_ptr<Rep>(new Rep{MergeWork(std::move(model), options, output)});
   MergeWork& work = rep->work;
-  if (options.dtype) return fail(ErrorCode::Unsupported, "casts are not built in yet");
   STKIT_TRY(find_target(work));
   STKIT_ASSIGN(std::vector<SelectedTensor> tensors,
                select_tensors(work.model, work.options, work.warnings));
   const WeightNames names = weight_names(work);
   STKIT_TRY(plan_weights(std::move(tensors), names, work));
-  STKIT_ASSIGN(std::vector<CompanionFile> companions, plan_companions(work));
-  list_files(work, names.stem, std::move(companions));
+  STKIT_ASSIGN(std::vector<CompanionFile> companions,
+               plan_companions(work, names.entry_file(work.weights)));
+  list_files(work, names, std::move(companions));
   STKIT_TRY(check_target(work));
   return MergePlan(std::move(rep));
 }
@@ -100,7 +96,7 @@ const std::string& MergePlan::output() const { return rep_->work.output; }
 std::span<const MergePlan::File> MergePlan::files() const { return rep_->work.files; }
 uint64_t MergePlan::output_bytes() const { return rep_->work.output_bytes; }
 uint64_t MergePlan::input_bytes() const { return rep_->work.input_bytes; }
-uint64_t MergePlan::cast_tensors() const { return rep_->work.cast_tensors; }
+uint64_t MergePlan::cast_tensors() const { return rep_->work.casts.size(); }
 std::span<const std::string> MergePlan::warnings() const { return rep_->work.warnings; }
 
 uint64_t MergePlan::peak_memory_bytes(const RunOptions& run) const {
@@ -113,7 +109,5 @@ uint64_t MergePlan::peak_memory_bytes(const RunOptions& run) const {
 }
 
 std::span<const std::string_view> overflow_names() { return kOverflowNames; }
-
-std::span<const DType> cast_targets() { return kCastTargets; }
 
 }  // namespace stkit

@@ -8,6 +8,7 @@
 
 #include "base/checked_math.h"
 #include "formats/finding_log.h"
+#include "ops/merge/plan_casts.h"
 #include "stkit/json.h"
 #include "stkit/text.h"
 
@@ -32,12 +33,21 @@ Metadata output_metadata(MergeWork& work) {
   return metadata;
 }
 
-Result<void> add_tensor(SelectedTensor tensor, OutputPlan& weights) {
+void add_tensor(SelectedTensor tensor, DType dtype, MergeWork& work) {
   const TensorInfo& source = *tensor.source;
+  OutputPlan& weights = work.weights;
+  std::unique_ptr<CastEncoding> encoding;
+  if (dtype != source.dtype) {
+    const auto beyond = work.options.on_overflow == Overflow::Clamp
+                            ? kernels::BeyondRange::Clamp
+                            : kernels::BeyondRange::Infinity;
+    encoding = std::make_unique<CastEncoding>(source.dtype, dtype, beyond);
+    work.casts.push_back({static_cast<uint32_t>(weights.recipes.size()), encoding.get()});
+  }
   weights.specs.push_back(
-      {std::move(tensor.name), source.dtype, {source.shape.begin(), source.shape.end()}});
-  weights.recipes.push_back({&source, nullptr});
-  return {};
+      {std::move(tensor.name), dtype, {source.shape.begin(), source.shape.end()}});
+  weights.recipes.push_back({&source, std::move(encoding)});
+  work.input_bytes += source.size_bytes;
 }
 
 struct Range {
@@ -89,10 +99,12 @@ Result<void> plan_weights(std::vector<SelectedTensor> tensors, const WeightNames
   OutputPlan& weights = work.weights;
   weights.specs.reserve(tensors.size());
   weights.recipes.reserve(tensors.size());
+  STKIT_ASSIGN(CastRules casts, CastRules::make(work.model, work.options));
   for (SelectedTensor& tensor : tensors) {
-    work.input_bytes += tensor.source->size_bytes;
-    STKIT_TRY(add_tensor(std::move(tensor), weights));
+    const DType dtype = casts.output_dtype(*tensor.source);
+    add_tensor(std::move(tensor), dtype, work);
   }
+  casts.add_warnings(work.warnings);
   const Metadata metadata = output_metadata(work);
   STKIT_ASSIGN(const std::vector<Range> shards, split(weights.specs, work.options.max_shard_bytes));
   for (size_t i = 0; i < shards.size(); ++i) {

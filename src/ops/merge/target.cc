@@ -151,4 +151,25 @@ Result<void> check_target(MergeWork& work) {
   return {};
 }
 
+Result<void> check_space(SystemCalls& calls, const MergeWork& work) {
+  std::error_code error;
+  fs::path folder = fs::absolute(work.folder, error);
+  while (folder.has_relative_path() && !fs::exists(folder, error)) folder = folder.parent_path();
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  const Descriptor place(
+      calls, uninterrupted([&] { return calls.open_at(AT_FDCWD, folder.c_str(), kFlags, 0); }));
+  struct ::statvfs info;
+  if (!place.is_open() || calls.statvfs(place.get(), info) != 0)
+    return fail(write_error(errno, work.output, "the free space cannot be found out"));
+  // Some filesystems on FUSE say nothing about their size.
+  if (info.f_blocks == 0 || work.output_bytes / info.f_frsize < info.f_bavail) return {};
+  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
+  if (work.output_bytes <= free_bytes) return {};
+  Error no_space = write_error(ENOSPC, work.output, "the output does not fit");
+  no_space.message += fmt::format(
+      "; {} ({} bytes) are needed, {} ({} bytes) are free", format_bytes(work.output_bytes),
+      format_grouped(work.output_bytes), format_bytes(free_bytes), format_grouped(free_bytes));
+  return fail(std::move(no_space));
+}
+
 }  // namespace stkit

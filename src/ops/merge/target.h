@@ -14,4 +14,7 @@ Result<void> find_target(MergeWork& work);
 // that hold the weights of another model. REQUIRES: work.outputs is whole.
 Result<void> check_target(MergeWork& work);
 
+// NoSpace when the files do not fit all together. Each is checked once more when it is made.
+Result<void> check_space(SystemCalls& calls, const MergeWork& work);
+
 }  // namespace stkit

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/system_calls.h"
+#include "ops/merge/cast_encoding.h"
 #include "pipeline/recipe.h"
 #include "stkit/merge.h"
 
@@ -37,13 +38,18 @@ struct MergeWork {
   std::filesystem::path folder;  // that the files go to
   bool is_single_file = false;   // the output is a file and not a folder
 
+  struct Cast {
+    uint32_t recipe;
+    CastEncoding* encoding;  // of that recipe
+  };
   OutputPlan weights;
+  std::vector<Cast> casts;
   std::vector<MergePlan::File> files;  // in the order in which they are published
   std::vector<MergeOutput> outputs;    // the same files
   // Indexes that would name other weights than the new ones once these are there.
   std::vector<std::filesystem::path> stale_indexes;
 
-  uint64_t output_bytes = 0, input_bytes = 0, cast_tensors = 0;
+  uint64_t output_bytes = 0, input_bytes = 0;
   std::vector<std::string> warnings;
 };
 
