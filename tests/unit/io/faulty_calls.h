@@ -1,7 +1,8 @@
-// An operating system that fails when told to.
+// An operating system that fails when told to. Told beforehand, it may be used by many threads.
 #pragma once
 
 #include <algorithm>
+#include <mutex>
 #include <string_view>
 
 #include "io/system_calls.h"
@@ -63,6 +64,23 @@ class FaultyCalls final : public SystemCalls {
   // Hundreds of real ones would take minutes, and no test pulls the plug.
   int sync(int) override { return fails("sync", true) ? -1 : 0; }
   int lock(int file) override { return fails("lock", true) ? -1 : SystemCalls::lock(file); }
+  int clone_range(int from, off_t from_offset, off_t size, int to, off_t to_offset) override {
+    return fails("clone_range", true)
+               ? -1
+               : SystemCalls::clone_range(from, from_offset, size, to, to_offset);
+  }
+  int sync_range(int file, off_t offset, off_t size, unsigned flags) override {
+    return fails("sync_range", true) ? -1 : SystemCalls::sync_range(file, offset, size, flags);
+  }
+  int advise(int file, off_t offset, off_t size, int advice) override {
+    return fails("advise", false) ? -1 : SystemCalls::advise(file, offset, size, advice);
+  }
+  int direct_alignment(int file) override {
+    return fails("direct_alignment", false) ? -1 : SystemCalls::direct_alignment(file);
+  }
+  ssize_t cached_bytes(int file, off_t offset, size_t size) override {
+    return fails("cached_bytes", false) ? -1 : SystemCalls::cached_bytes(file, offset, size);
+  }
   int rename(int folder, const char* from, const char* to) override {
     return fails("rename", true) ? -1 : SystemCalls::rename(folder, from, to);
   }
@@ -83,6 +101,7 @@ class FaultyCalls final : public SystemCalls {
   };
 
   bool fails(std::string_view call, bool interruptible) {
+    const std::lock_guard lock(mutex_);
     if (interruptible && interruptions_ > 0) {
       if (interrupted_++ % (interruptions_ + 1) != interruptions_) {
         errno = EINTR;
@@ -107,6 +126,7 @@ class FaultyCalls final : public SystemCalls {
     return bytes.first(std::min(bytes.size(), most_bytes_));
   }
 
+  std::mutex mutex_;
   int count_ = 0;
   int fail_at_ = 0;
   int number_ = 0;
