@@ -37,6 +37,10 @@ class RandomAccessFile {
   virtual void release_mapped([[maybe_unused]] uint64_t offset_bytes,
                               [[maybe_unused]] uint64_t size_bytes) const {}
 
+  // An open descriptor of a regular file that has exactly these bytes, for copies that the kernel
+  // makes; else -1. Lives as long as this object. Not to be closed, nor its flags to be changed.
+  virtual int descriptor() const { return -1; }
+
   // Tells this content from any other under the same name (size, time and inode, or an ETag), for
   // who opens it again. Empty when nothing does.
   virtual std::string identity() const { return {}; }

@@ -190,13 +190,15 @@ Result<void> AtomicOutput::write_at(uint64_t offset_bytes, std::span<const std::
     const auto part = data.first(std::min(data.size(), kMostBytesPerWrite));
     const ssize_t count = uninterrupted(
         [&] { return calls_.pwrite(file_.get(), part, static_cast<off_t>(offset_bytes)); });
-    if (count <= 0)
-      return fail(failed(count < 0 ? errno : EIO, fmt::format("cannot be written at byte {}",
-                                                              format_grouped(offset_bytes))));
+    if (count <= 0) return fail(write_failed(count < 0 ? errno : EIO, offset_bytes));
     data = data.subspan(static_cast<size_t>(count));
     offset_bytes += static_cast<uint64_t>(count);
   }
   return {};
+}
+
+Error AtomicOutput::write_failed(int number, uint64_t offset_bytes) const {
+  return failed(number, fmt::format("cannot be written at byte {}", format_grouped(offset_bytes)));
 }
 
 Result<void> AtomicOutput::commit() {

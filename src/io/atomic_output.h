@@ -33,8 +33,13 @@ class AtomicOutput final : public OutputFile {
   Result<void> write_at(uint64_t offset_bytes, std::span<const std::byte> data) override;
   Result<void> commit() override;
 
-  // For copies that stay inside the kernel. Readable and writable; valid until commit().
+  // For ways of writing other than write_at. Readable and writable; valid until commit().
   int descriptor() const { return file_.get(); }
+  SystemCalls& calls() const { return calls_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+  bool is_synced() const { return options_.sync; }
+  // What write_at says when errno is `number`.
+  Error write_failed(int number, uint64_t offset_bytes) const;
 
  private:
   AtomicOutput(SystemCalls& calls, std::string label, uint64_t size_bytes,

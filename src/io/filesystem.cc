@@ -8,6 +8,9 @@
 namespace stkit {
 namespace {
 
+constexpr uint32_t kTmpfs = 0x01021994;
+constexpr uint32_t kRamfs = 0x858458F6;
+
 // From statfs(2) and the kernel's magic.h. A list of what is safe, because nobody can list every
 // network filesystem (NFS, SMB, 9p, AFS, Ceph, Lustre, GPFS, everything on FUSE, virtiofs, ...).
 constexpr uint32_t kLocalMagics[] = {
@@ -17,8 +20,7 @@ constexpr uint32_t kLocalMagics[] = {
     0x2FC12FC1,  // ZFS
     0xCA451A4E,  // bcachefs
     0xF2F52010,  // F2FS
-    0x01021994,  // tmpfs
-    0x858458F6,  // ramfs
+    kTmpfs,     kRamfs,
     0x794C7630,  // overlayfs, as in containers
     0x73717368,  // SquashFS
     0xE0F5E1E2,  // EROFS
@@ -34,6 +36,13 @@ bool is_local_filesystem(uint64_t magic) {
 bool is_on_local_filesystem(int file) {
   struct statfs info;
   return ::fstatfs(file, &info) == 0 && is_local_filesystem(static_cast<uint64_t>(info.f_type));
+}
+
+bool is_on_memory_filesystem(int file) {
+  struct statfs info;
+  if (::fstatfs(file, &info) != 0) return false;
+  const auto magic = static_cast<uint32_t>(info.f_type);
+  return magic == kTmpfs || magic == kRamfs;
 }
 
 }  // namespace stkit

@@ -13,4 +13,7 @@ bool is_local_filesystem(uint64_t magic);
 // The same for an open file; false when the system does not say.
 bool is_on_local_filesystem(int file);
 
+// Whether the file is on a filesystem whose only disk is the page cache (tmpfs, ramfs).
+bool is_on_memory_filesystem(int file);
+
 }  // namespace stkit

@@ -49,6 +49,7 @@ class LocalFile final : public RandomAccessFile {
 
   const std::string& label() const override { return path_; }
   uint64_t size_bytes() const override { return opened_.size_bytes; }
+  int descriptor() const override { return descriptor_.get(); }
 
   std::string identity() const override {
     return fmt::format("{}:{}:{}:{}.{:09}", opened_.device, opened_.inode, opened_.size_bytes,

@@ -36,6 +36,18 @@ class SystemCalls {
   virtual int sync(int file);
   virtual int lock(int file);  // flock, exclusive, without waiting
 
+  // FICLONERANGE: both files share the blocks from then on.
+  virtual int clone_range(int from, off_t from_offset, off_t size, int to, off_t to_offset);
+  // sync_file_range and posix_fadvise; neither makes anything durable.
+  virtual int sync_range(int file, off_t offset, off_t size, unsigned flags);
+  virtual int advise(int file, off_t offset, off_t size, int advice);
+  // What offsets, sizes and addresses must be multiples of when the file was opened with O_DIRECT;
+  // 0 when it cannot be. Fails where the system does not say.
+  virtual int direct_alignment(int file);
+  // How many of these bytes are in the page cache. REQUIRES: offset is a multiple of the page size.
+  // Fails where the system does not say; EPERM for files of others.
+  virtual ssize_t cached_bytes(int file, off_t offset, size_t size);
+
   // Both names are in the same folder.
   virtual int rename(int folder, const char* from, const char* to);
   virtual int rename_new(int folder, const char* from, const char* to);  // EEXIST if `to` is there
