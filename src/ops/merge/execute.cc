@@ -167,8 +167,10 @@ class Merge {
   Result<void> publish(size_t first) {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (run_.cancel != nullptr) STKIT_TRY(run_.cancel->check());
-      STKIT_TRY(outputs_[i]->commit());
-      if (!work_.options.overwrite) published_.add_new_file(work_.outputs[first + i].path);
+      AtomicOutput& output = *outputs_[i];
+      if (!work_.options.overwrite)
+        STKIT_TRY(published_.add_new_file(work_.outputs[first + i].path, output));
+      STKIT_TRY(output.commit());
       progress_.set_state(first + i, ItemState::Done);
     }
     outputs_.clear();

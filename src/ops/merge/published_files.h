@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "io/atomic_output.h"
 #include "io/system_calls.h"
 #include "stkit/error.h"
 
@@ -20,12 +21,19 @@ class PublishedFiles {
 
   // Makes a folder and all that it lies in.
   Result<void> make_folder(const std::filesystem::path& folder);
-  void add_new_file(const std::filesystem::path& path) { files_.push_back(path); }
+  // To be called before the output, which replaces nothing, gets its name.
+  Result<void> add_new_file(const std::filesystem::path& path, const AtomicOutput& output);
   void keep();
 
  private:
+  struct File {
+    std::filesystem::path path;
+    dev_t device;
+    ino_t inode;
+  };
   SystemCalls& calls_;
-  std::vector<std::filesystem::path> folders_, files_;
+  std::vector<std::filesystem::path> folders_;
+  std::vector<File> files_;
 };
 
 }  // namespace stkit

@@ -114,7 +114,9 @@ Result<void> find_target(MergeWork& work) {
   } else if (errno == ENOENT) {
     work.is_single_file = is_weights_name(work.output);
   } else {
-    return fail(write_error(errno, work.output, "cannot be looked at"));
+    Error error = write_error(errno, work.output, "cannot be looked at");
+    if (error.hint.empty()) error.hint = "choose another place for the output";
+    return fail(std::move(error));
   }
   work.folder = work.is_single_file ? output.parent_path() : output;
   if (work.folder.empty()) work.folder = ".";
