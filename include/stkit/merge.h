@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,21 +29,21 @@ std::span<const std::string_view> overflow_names();   // by value: "error", "cla
 std::span<const DType> cast_targets();
 
 struct MergeOptions {
-  std::optional<DType> dtype;           // cast floating tensors to it
-  std::vector<std::string> keep_dtype;  // globs of tensors that are not cast
+  std::optional<DType> dtype = {};           // cast floating tensors to it
+  std::vector<std::string> keep_dtype = {};  // globs of tensors that are not cast
   Overflow on_overflow = Overflow::Error;
-  std::vector<std::string> include;  // globs of tensor names; empty for all
-  std::vector<std::string> exclude;
-  std::vector<std::pair<std::string, std::string>>
-      rename;                // regular expression, replacement; in turn
-  std::string strip_prefix;  // of tensor names that have it
-  std::map<std::string, std::string, std::less<>> metadata;  // added to `__metadata__`
-  uint64_t max_shard_bytes = 0;                              // 0: one file
+  std::vector<std::string> include = {};  // globs of tensor names; empty for all
+  std::vector<std::string> exclude = {};
+  // POSIX extended regular expression and replacement (\0 to \9); in turn, every match.
+  std::vector<std::pair<std::string, std::string>> rename = {};
+  std::string strip_prefix = {};  // of tensor names that have it; before they are renamed
+  std::map<std::string, std::string, std::less<>> metadata = {};  // added to `__metadata__`
+  uint64_t max_shard_bytes = 0;                                   // 0: one file
   uint64_t data_alignment = 8;
   std::string copy_files = "all";  // companions: all, none, or a glob
   IoMode io = IoMode::Auto;
   bool sync = true;
-  bool verify = false;  // read back, compare every tensor with the source by digest
+  bool verify = false;  // read back, compare every tensor with its source
   bool overwrite = false;
   OpenOptions open = {};
 };
@@ -62,6 +63,9 @@ class MergePlan {
   // exists, or that is its own input.
   static Result<MergePlan> make(std::string_view reference, const std::string& output,
                                 const MergeOptions& options);
+  // The same for a model that is open already, a repository on the Hub for one.
+  static Result<MergePlan> make(Model model, const std::string& output,
+                                const MergeOptions& options);
   MergePlan(MergePlan&&) noexcept;
   MergePlan& operator=(MergePlan&&) noexcept;
   ~MergePlan();
@@ -76,8 +80,7 @@ class MergePlan {
   std::span<const std::string> warnings() const;  // what is left out, conflicting metadata, ...
 
  private:
-  friend Result<struct MergeReport> merge(const MergePlan& plan, const RunOptions& run);
-  friend void write_json(JsonWriter& json, const MergePlan& plan);
+  friend struct MergeAccess;  // for the library itself
   struct Rep;
   explicit MergePlan(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;

@@ -20,15 +20,24 @@ std::vector<uint32_t> tensors_by_name(const Model& model) {
   return order;
 }
 
-std::string combine_digests(const Model& model, std::span<const std::string> tensor_digests) {
+std::string combine_digests(std::vector<DigestedTensor> tensors) {
+  std::ranges::sort(tensors, {}, &DigestedTensor::name);
   Digest digest;
   digest.update("stkit-model-digest 1\n");
-  for (const uint32_t i : tensors_by_name(model)) {
-    const TensorInfo& tensor = model.tensors()[i];
+  for (const DigestedTensor& tensor : tensors)
     digest.update(fmt::format("{}:{} {} [{}] {}\n", tensor.name.size(), tensor.name,
-                              name(tensor.dtype), fmt::join(tensor.shape, ","), tensor_digests[i]));
-  }
+                              name(tensor.dtype), fmt::join(tensor.shape, ","), tensor.sha256));
   return digest.hex();
+}
+
+std::string combine_digests(const Model& model, std::span<const std::string> tensor_digests) {
+  std::vector<DigestedTensor> tensors;
+  tensors.reserve(model.tensors().size());
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    const TensorInfo& tensor = model.tensors()[i];
+    tensors.push_back({tensor.name, tensor.dtype, tensor.shape, tensor_digests[i]});
+  }
+  return combine_digests(std::move(tensors));
 }
 
 Result<std::string> model_digest(const Model& model, const RunOptions& run) {

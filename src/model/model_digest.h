@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "stkit/error.h"
@@ -24,7 +25,15 @@ namespace stkit {
 // Indices into model.tensors(), by the bytes of their names.
 std::vector<uint32_t> tensors_by_name(const Model& model);
 
-// The digest from those of the tensors, which are by index of model.tensors().
+struct DigestedTensor {
+  std::string_view name;
+  DType dtype;
+  Shape shape;
+  std::string_view sha256;  // of its bytes
+};
+std::string combine_digests(std::vector<DigestedTensor> tensors);
+
+// The same from those of all tensors of a model, which are by index of model.tensors().
 std::string combine_digests(const Model& model, std::span<const std::string> tensor_digests);
 
 // Reads every tensor once, in parallel, in bounded memory. REQUIRES: run.progress, where there is

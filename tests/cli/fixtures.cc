@@ -23,6 +23,18 @@ void make_layers(const std::filesystem::path& folder) {
   model.write(folder);
 }
 
+void make_run(const std::filesystem::path& run) {
+  for (const char* step : {"500", "1000", "1500"}) {
+    const std::filesystem::path folder = run / (std::string("checkpoint-") + step);
+    std::filesystem::create_directories(folder);
+    ModelBuilder model;
+    model.tensor("a", DType::BF16, {32, 8}).tensor("b", DType::F32, {4});
+    if (folder.filename() == "checkpoint-500") model.shards(2);
+    model.metadata("format", "pt").config(R"({"model_type":"llama"})").write(folder);
+  }
+  std::filesystem::resize_file(run / "checkpoint-1500/model.safetensors", 300);
+}
+
 }  // namespace
 
 void make_fixtures(const std::filesystem::path& folder) {
@@ -54,6 +66,7 @@ void make_fixtures(const std::filesystem::path& folder) {
   one.tensor("a", DType::F32, {1}, values.substr(0, 4)).metadata("format", "pt");
   write_file(folder / "one.safetensors", one.file_bytes());
   make_layers(folder / "layers");
+  make_run(folder / "run");
 }
 
 }  // namespace stkit::test

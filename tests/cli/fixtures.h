@@ -10,6 +10,7 @@ namespace stkit::test {
 //   other.safetensors  the same with one value, one shape and one name different
 //   layers/            12 equal layers, two shards, config.json
 //   short.safetensors  two.safetensors less its last byte
+//   run/               checkpoint-500 in two shards, checkpoint-1000, checkpoint-1500 cut short
 //   names.safetensors  tensor names and metadata that would harm a terminal
 void make_fixtures(const std::filesystem::path& folder);
 

@@ -129,8 +129,8 @@ TEST_F(Program, AFifoIsRefusedAndNotWaitedFor) {  // T18
 TEST_F(Program, ManPagesAreMadeForEveryShownCommand) {
   std::filesystem::create_directory(folder_ / "man");
   EXPECT_EQ(stkit({"generate-man", "man"}).exit_code, 0);
-  for (const char* page :
-       {"stkit.1", "stkit-inspect.1", "stkit-validate.1", "stkit-help.1", "stkit-completion.1"})
+  for (const char* page : {"stkit.1", "stkit-inspect.1", "stkit-validate.1", "stkit-merge.1",
+                           "stkit-help.1", "stkit-completion.1"})
     EXPECT_TRUE(read_file(folder_ / "man" / page).starts_with(".TH ")) << page;
   EXPECT_FALSE(std::filesystem::exists(folder_ / "man" / "stkit-generate-man.1"));
 }

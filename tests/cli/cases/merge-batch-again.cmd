@@ -1,0 +1,1 @@
+stkit merge run -o out --all-checkpoints --checkpoint-filter '*000' -q >/dev/null; stkit merge run -o out --all-checkpoints --skip-existing --checkpoint-filter '*00[0]' && stkit merge run -o out --all-checkpoints --checkpoint-filter '*000'

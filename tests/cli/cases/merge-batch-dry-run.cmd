@@ -1,0 +1,1 @@
+stkit merge run -o out --all-checkpoints --dry-run; echo $?; test ! -e out

@@ -1,0 +1,1 @@
+stkit -v merge run -o out --all-checkpoints --dry-run --task-index 1 --task-count 2; SLURM_ARRAY_TASK_ID=1 SLURM_ARRAY_TASK_COUNT=3 SLURM_ARRAY_TASK_MIN=1 stkit -v merge run -o out --all-checkpoints --dry-run; JOB_COMPLETION_INDEX=0 stkit merge run -o out --all-checkpoints

@@ -1,0 +1,1 @@
+stkit merge short.safetensors -o out; echo $?; test ! -e out

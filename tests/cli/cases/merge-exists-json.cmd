@@ -1,0 +1,1 @@
+touch out.safetensors && stkit merge two.safetensors -o out.safetensors --json

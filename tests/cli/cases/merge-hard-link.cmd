@@ -1,0 +1,1 @@
+ln two.safetensors link.safetensors && ln -s two.safetensors soft.safetensors; stkit merge two.safetensors -o link.safetensors --force; echo $?; stkit merge two.safetensors -o soft.safetensors --force; echo $?; stkit validate two.safetensors

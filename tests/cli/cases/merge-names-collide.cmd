@@ -1,0 +1,1 @@
+mkdir in && cp two.safetensors other.safetensors in && stkit merge in/two.safetensors -o out --rename 'a|b=c'; echo $?; stkit merge in/two.safetensors -o out --rename '(=x'; echo $?; stkit merge in/two.safetensors -o out --include nothing; echo $?; test ! -e out

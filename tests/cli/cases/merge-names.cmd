@@ -1,0 +1,1 @@
+stkit merge layers -o out.safetensors --exclude '*.mlp.*' --exclude 'model.layers.1?.*' --include 'model.*' --strip-prefix model. --rename '^layers\.([0-9]+)=blk.\1' --rename 'norm=n' && stkit inspect out.safetensors --tensors --sort name

@@ -1,0 +1,1 @@
+stkit merge tiny -o out --max-shard-size 600KB && ls -A out && stkit validate out --against tiny && stkit merge out -o again && stkit merge tiny -o once && cmp again/model.safetensors once/model.safetensors

@@ -1,0 +1,1 @@
+stkit merge two.safetensors other.safetensors -o out

@@ -1,0 +1,1 @@
+stkit merge tiny -o out && ls -A out && stkit validate out --against tiny
