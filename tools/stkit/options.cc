@@ -65,6 +65,14 @@ CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value
   return app.add_option(name, value, description)->type_name(type);
 }
 
+CLI::Option* add_texts(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                       const std::string& type, const std::string& description) {
+  return app.add_option(name, values, description)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name(type);
+}
+
 CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
                                const std::string& fallback, const std::string& type,
                                const std::string& description) {

@@ -26,6 +26,10 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, uint64_t& count, 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
                       const std::string& type, const std::string& description);
 
+// The same, any number of times.
+CLI::Option* add_texts(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                       const std::string& type, const std::string& description);
+
 // --name, or --name=VALUE; `fallback` when no value is given.
 CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
                                const std::string& fallback, const std::string& type,
