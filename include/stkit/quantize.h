@@ -36,18 +36,18 @@ struct QuantizeOptions {
   std::string isq = "q4k";  // any case, with or without underscores
   // Glob of tensor names, type: one of isq_names(), f32, f16 or bf16. The first that matches
   // counts.
-  std::vector<std::pair<std::string, std::string>> tensor_types;
-  std::string output_type;        // of the output matrix; empty: as any other
-  std::string embedding_type;     // of the token embedding
-  std::vector<std::string> keep;  // globs of tensors that keep their own type
-  bool pure = false;              // no fallback types: where blocks do not divide a row, F16
-  bool only_if_plain = false;     // leave a model that is quantized already alone
-  std::string arch;               // general.architecture; empty: config.json's model_type
-  std::string imatrix;            // the path of an importance matrix
+  std::vector<std::pair<std::string, std::string>> tensor_types = {};
+  std::string output_type = {};        // of the output matrix; empty: as any other
+  std::string embedding_type = {};     // of the token embedding
+  std::vector<std::string> keep = {};  // globs of tensors that keep their own type
+  bool pure = false;                   // no fallback types: where blocks do not divide a row, F16
+  bool only_if_plain = false;          // leave a model that is quantized already alone
+  std::string arch = {};               // general.architecture; empty: config.json's model_type
+  std::string imatrix = {};            // the path of an importance matrix
   NonFinite on_non_finite = NonFinite::Error;
   bool measure = false;  // how far what is read back is from the weights, by tensor
   // Of every tensor: when one stays below, nothing is published. Measures.
-  std::optional<double> min_cosine;
+  std::optional<double> min_cosine = {};
   bool sync = true;
   bool overwrite = false;
   OpenOptions open = {};
@@ -57,14 +57,14 @@ struct QuantizeOptions {
 class QuantizePlan {
  public:
   struct Tensor {
-    std::string name;
-    std::string_view source;  // the model's tensor
+    std::string name = {};
+    std::string_view source = {};  // the model's tensor
     DType from = DType::F32, to = DType::F32;
-    std::vector<uint64_t> shape;
+    std::vector<uint64_t> shape = {};
     uint64_t element_count = 0;
     uint64_t size_bytes = 0;
-    std::optional<DType> instead_of;  // the type that its rows are no whole blocks of
-    bool weighted = false;            // by the importance of its columns
+    std::optional<DType> instead_of = {};  // the type that its rows are no whole blocks of
+    bool weighted = false;                 // by the importance of its columns
   };
 
   // Which tensor becomes what:
@@ -112,17 +112,17 @@ struct ErrorMetrics {
 };
 
 struct QuantizeReport {
-  bool published = true;          // not when a tensor stayed below min_cosine
-  std::vector<uint32_t> too_far;  // those tensors, as indices into plan.tensors()
+  bool published = true;               // not when a tensor stayed below min_cosine
+  std::vector<uint32_t> too_far = {};  // those tensors, as indices into plan.tensors()
   double seconds = 0;
   unsigned threads = 0;
-  std::vector<ErrorMetrics> errors;         // by index of plan.tensors(); with `measure`
-  std::optional<ErrorMetrics> total_error;  // over those that are blocks; with `measure`
+  std::vector<ErrorMetrics> errors = {};         // by index of plan.tensors(); with `measure`
+  std::optional<ErrorMetrics> total_error = {};  // over those that are blocks; with `measure`
   struct NonFiniteCount {
     uint32_t tensor;  // index into plan.tensors()
     uint64_t values;
   };
-  std::vector<NonFiniteCount> non_finite;  // made zero or kept, by tensor
+  std::vector<NonFiniteCount> non_finite = {};  // made zero or kept, by tensor
 };
 
 // Writes the file under a temporary name, in memory that does not grow with the model, and gives it

@@ -71,27 +71,36 @@ Result<QuantizeOptions> to_library(const Options& options) {
   return out;
 }
 
-void show(Session& session, const QuantizePlan& plan, const QuantizeReport* report) {
-  if (!session.json()) return render_quantize(session.out(), session.terminal(), plan, report);
+void show(Session& session, const QuantizePlan& plan, const QuantizeReport* report,
+          bool list_tensors = false) {
+  if (!session.json())
+    return render_quantize(session.out(), session.terminal(), plan, report, list_tensors);
   std::string text;
   JsonWriter json(text, session.terminal().is_terminal ? 2 : 0);
   report == nullptr ? write_json(json, plan) : write_json(json, plan, *report);
   session.out().write(text + "\n");
 }
 
+std::string counted(uint64_t count, std::string_view word) {
+  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
+}
+
 void log_outcome(const QuantizePlan& plan, const QuantizeReport& report,
                  const QuantizeOptions& options) {
-  const std::string_view done =
-      options.on_non_finite == NonFinite::Zero ? "were taken as zero" : "were kept";
+  const std::string_view done = options.on_non_finite == NonFinite::Zero ? "taken as zero" : "kept";
   for (const auto& [tensor, values] : report.non_finite)
-    log_warning(fmt::format("tensor '{}': {} NaN or infinite values {}",
-                            printable(plan.tensors()[tensor].name), format_grouped(values), done));
-  for (const uint32_t tensor : report.too_far)
-    log_error(fmt::format("tensor '{}' as {}: the cosine similarity is {:.6f}, below {}",
-                          printable(plan.tensors()[tensor].name), name(plan.tensors()[tensor].to),
-                          report.errors[tensor].cosine_similarity, *options.min_cosine));
-  if (!report.published) log_error("nothing was written");
-  log_info(fmt::format("{} with {} threads", format_seconds(report.seconds), report.threads));
+    log_warning(fmt::format("tensor '{}': {} not finite, {}",
+                            printable(plan.tensors()[tensor].name), counted(values, "value"),
+                            done));
+  if (!report.published) {
+    const uint32_t first = report.too_far.front();
+    log_error(fmt::format(
+        "nothing was written: {} below the cosine similarity of {}, the first is '{}' with {:.6f}",
+        counted(report.too_far.size(), "tensor"), *options.min_cosine,
+        printable(plan.tensors()[first].name), report.errors[first].cosine_similarity));
+  }
+  log_info(
+      fmt::format("{} with {}", format_seconds(report.seconds), counted(report.threads, "thread")));
 }
 
 Result<int> run_quantize(const Options& options, Session& session) {
@@ -104,7 +113,7 @@ Result<int> run_quantize(const Options& options, Session& session) {
     return kAnswerIsNo;
   }
   if (options.dry_run || !plan.quantized_already().empty()) {
-    show(session, plan, nullptr);
+    show(session, plan, nullptr, true);
     return 0;
   }
   STKIT_ASSIGN(const QuantizeReport report, quantize(plan, session.run_options()));

@@ -136,7 +136,7 @@ void write_worst(Output& out, const Terminal& terminal, const QuantizePlan& plan
 }  // namespace
 
 void render_quantize(Output& out, const Terminal& terminal, const QuantizePlan& plan,
-                     const QuantizeReport* report) {
+                     const QuantizeReport* report, bool list_tensors) {
   if (!plan.quantized_already().empty()) {
     out.write(fmt::format("{}: quantized already ({}), nothing to do\n",
                           printable(plan.model().reference()),
@@ -146,7 +146,7 @@ void render_quantize(Output& out, const Terminal& terminal, const QuantizePlan& 
   out.write(Paint(terminal.color).bold(printable(plan.output())) + "\n");
   write_summary(out, terminal, plan, report);
   write_fallbacks(out, terminal, plan);
-  if (report == nullptr) write_tensors(out, terminal, plan);
+  if (list_tensors) write_tensors(out, terminal, plan);
   if (report != nullptr && !report->errors.empty()) write_worst(out, terminal, plan, *report);
 }
 

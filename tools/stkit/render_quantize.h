@@ -7,8 +7,8 @@
 
 namespace stkit::cli {
 
-// `report` is null for a dry run, which lists every tensor.
+// `report` is null when nothing was done.
 void render_quantize(Output& out, const Terminal& terminal, const QuantizePlan& plan,
-                     const QuantizeReport* report);
+                     const QuantizeReport* report, bool list_tensors);
 
 }  // namespace stkit::cli

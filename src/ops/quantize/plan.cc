@@ -91,6 +91,15 @@ Result<void> plan_tensors(TypeSelection& selection, QuantizeContents& rep) {
   return {};
 }
 
+// What a user of llama.cpp would otherwise find out when the file does not load.
+void warn_of_names(QuantizeContents& rep) {
+  const JsonValue* json = config(rep.model);
+  if (json != nullptr && summarise_config(*json).layers > 0)
+    rep.warnings.emplace_back(
+        "the tensors keep the names that the model gives them; llama.cpp runs language models only "
+        "under its own");
+}
+
 Result<void> check_importance_is_used(const QuantizeContents& rep) {
   if (!rep.importance.is_given()) return {};
   const bool used = std::ranges::any_of(rep.tensors, &QuantizePlan::Tensor::weighted);
@@ -139,6 +148,7 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   }
   STKIT_TRY(plan_tensors(selection, *rep));
   STKIT_TRY(check_importance_is_used(*rep));
+  warn_of_names(*rep);
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
   auto layout = plan_gguf_output(describe_gguf(rep->model, options, selection.base()), rep->tensors,
                                  rep->importance, options.imatrix);
