@@ -12,8 +12,8 @@
 #include "kernels/convert.h"
 #include "kernels/decode.h"
 #include "kernels/encode.h"
-#include "kernels/finite.h"
 #include "kernels/half.h"
+#include "kernels/magnitude.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -23,6 +23,10 @@ namespace {
 constexpr size_t kTileElements = 2048;
 
 bool is_block(DType dtype) { return info(dtype).kind == DTypeKind::GgmlBlock; }
+
+// No type of blocks has larger values, but for MXFP4, whose scales are powers of two: Q6_K with the
+// largest half as its scale. Beyond, the squares that the search sums up overflow, too.
+constexpr float kLargestInBlock = 65504.0f * 127 * 32;
 
 // Of these the importance of a column is set against the size of the whole row.
 bool looks_at_whole_rows(DType type) {
@@ -100,7 +104,8 @@ Result<void> WeightEncoding::encode(uint64_t first_element, std::span<const std:
 
 Result<void> WeightEncoding::encode_tile(Tile& tile, kernels::ErrorSums& errors) {
   kernels::to_float(source_.dtype, tile.in, tile.values);
-  if (!kernels::all_finite(tile.values)) STKIT_TRY(treat_non_finite(tile));
+  tile.largest = kernels::largest_magnitude(tile.values);
+  if (!std::isfinite(tile.largest)) STKIT_TRY(treat_non_finite(tile));
   write_values(tile);
   STKIT_TRY(check_range(tile));
   if (options_.measure) measure(tile, errors);
@@ -108,25 +113,27 @@ Result<void> WeightEncoding::encode_tile(Tile& tile, kernels::ErrorSums& errors)
 }
 
 Result<void> WeightEncoding::treat_non_finite(Tile& tile) {
-  tile.has_non_finite = true;
+  const bool zero = options_.on_non_finite == NonFinite::Zero;
   uint64_t count = 0;
   for (size_t i = 0; i < tile.values.size(); ++i) {
     if (std::isfinite(tile.values[i])) continue;
     if (options_.on_non_finite == NonFinite::Error)
       return fail(describe(tile, i, ErrorCode::Corrupt, "")
                       .with_hint("--nan zero takes such values as zeros, --nan keep leaves them"));
-    if (options_.on_non_finite == NonFinite::Zero) tile.values[i] = 0;
+    if (zero) tile.values[i] = 0;
     ++count;
   }
   non_finite_ += count;
+  tile.was_changed = zero;
+  tile.has_non_finite = !zero;
+  tile.largest = kernels::largest_magnitude(tile.values);
   return {};
 }
 
 void WeightEncoding::write_values(const Tile& tile) const {
   const std::span<const float> values = tile.values;
   const auto as_bytes = std::as_bytes(values);
-  const bool unchanged = !tile.has_non_finite || options_.on_non_finite == NonFinite::Keep;
-  if (to_ == source_.dtype && unchanged)
+  if (to_ == source_.dtype && !tile.was_changed)
     std::ranges::copy(tile.in, tile.out.begin());
   else if (to_ == DType::F32)
     std::ranges::copy(as_bytes, tile.out.begin());
@@ -150,29 +157,24 @@ std::span<const float> WeightEncoding::importance_of(const Tile& tile) const {
 // What is finite in the input must be finite in the output.
 Result<void> WeightEncoding::check_range(const Tile& tile) const {
   if (to_ == DType::F32 || to_ == source_.dtype || tile.has_non_finite) return {};
-  const auto hint = fmt::format("keep the tensor as it is: --keep '{}'", printable(source_.name));
-  if (is_block(to_)) {
-    const auto block = kernels::first_block_without_scale(to_, tile.out);
-    if (!block) return {};
+  std::span<const float> suspects;
+  if (!is_block(to_)) {
+    // What rounds to infinity.
+    const float limit = to_ == DType::F16 ? 65520.0f : 0x1.FFp127f;
+    if (tile.largest >= limit) suspects = tile.values;
+  } else if (to_ != DType::MXFP4 && tile.largest > kLargestInBlock) {
+    suspects = tile.values;
+  } else if (const auto block = kernels::first_block_without_scale(to_, tile.out)) {
     const size_t elements = info(to_).block_elements;
-    const auto values = tile.values.subspan(*block * elements, elements);
-    const auto largest =
-        std::ranges::max_element(values, {}, [](float value) { return std::fabs(value); });
-    return fail(describe(tile, static_cast<size_t>(&*largest - tile.values.data()),
-                         ErrorCode::Unsupported,
-                         fmt::format(", too large for a block of {}", name(to_)))
-                    .with_hint(hint));
+    suspects = tile.values.subspan(*block * elements, elements);
   }
-  for (size_t i = 0; i < tile.values.size(); ++i) {
-    uint16_t half;
-    std::memcpy(&half, &tile.out[2 * i], sizeof(half));
-    const uint16_t infinity = to_ == DType::F16 ? 0x7C00 : 0x7F80;
-    if ((half & infinity) == infinity)
-      return fail(describe(tile, i, ErrorCode::Unsupported,
-                           fmt::format(", beyond the range of {}", name(to_)))
-                      .with_hint(hint));
-  }
-  return {};
+  if (suspects.empty()) return {};
+  const auto largest =
+      std::ranges::max_element(suspects, {}, [](float value) { return std::fabs(value); });
+  return fail(describe(tile, static_cast<size_t>(&*largest - tile.values.data()),
+                       ErrorCode::Unsupported, fmt::format(", beyond the range of {}", name(to_)))
+                  .with_hint(fmt::format("keep the tensor as it is: --keep '{}'",
+                                         printable(source_.name))));
 }
 
 void WeightEncoding::measure(const Tile& tile, kernels::ErrorSums& errors) const {

@@ -39,7 +39,9 @@ class WeightEncoding final : public Encoding {
     std::span<const std::byte> in;
     std::span<std::byte> out;
     std::span<float> values;
-    bool has_non_finite = false;
+    float largest = 0;            // magnitude
+    bool was_changed = false;     // values that were not finite are zeros now
+    bool has_non_finite = false;  // and keeps it
   };
 
   size_t tile_elements(uint64_t first_element, uint64_t left) const;

@@ -179,7 +179,8 @@ TEST(QuantizePlan, OutputIsNoInput) {
   write_file(dir / "there.gguf", "x");
   EXPECT_EQ(quantize_error(dir / "model", dir / "there.gguf").code, ErrorCode::OutputExists);
   EXPECT_EQ(read_file(dir / "there.gguf"), "x");
-  EXPECT_EQ(info(quantize_error(dir / "model", "/dev/full", {.overwrite = true}).code).exit_code, 7);
+  EXPECT_EQ(info(quantize_error(dir / "model", "/dev/full", {.overwrite = true}).code).exit_code,
+            7);
 }
 
 TEST(QuantizePlan, WhatCannotBe) {

@@ -187,8 +187,9 @@ TEST(Quantize, ValuesBeyondTheRangeOfTheOutput) {
     QuantizeOptions options;
     const char* message;
   } cases[] = {
-      {"m.safetensors", {}, "element 700 of 1,024, too large for a block of Q4_K"},
-      {"m.safetensors", {.isq = "q8_0"}, "element 700 of 1,024, too large for a block of Q8_0"},
+      {"m.safetensors", {}, "element 700 of 1,024, beyond the range of Q4_K"},
+      {"m.safetensors", {.isq = "q8_0"}, "element 700 of 1,024, beyond the range of Q8_0"},
+      {"m.safetensors", {.isq = "q6k"}, "element 700 of 1,024, beyond the range of Q6_K"},
       {"m.safetensors",
        {.tensor_types = {{"a.*", "f16"}}},
        "element 700 of 1,024, beyond the range of F16"},

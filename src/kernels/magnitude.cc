@@ -1,11 +1,13 @@
-#include "kernels/finite.h"
+#include "kernels/magnitude.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/finite.cc"
+#define HWY_TARGET_INCLUDE "kernels/magnitude.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
 #include <hwy/highway.h>
@@ -16,7 +18,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-bool all_finite(std::span<const float> values) {
+float largest_magnitude(std::span<const float> values) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
   // Without their signs, floats have the order of their bits, and NaN is above infinity.
@@ -24,11 +26,10 @@ bool all_finite(std::span<const float> values) {
   size_t i = 0;
   for (; i + hn::Lanes(d) <= values.size(); i += hn::Lanes(d))
     largest = hn::Max(largest, hn::BitCast(di, hn::Abs(hn::LoadU(d, values.data() + i))));
-  constexpr int32_t kInfinity = 0x7F80'0000;
-  if (!hn::AllTrue(di, hn::Lt(largest, hn::Set(di, kInfinity)))) return false;
+  int32_t bits = hn::GetLane(hn::MaxOfLanes(di, largest));
   for (; i < values.size(); ++i)
-    if (!std::isfinite(values[i])) return false;
-  return true;
+    bits = std::max(bits, std::bit_cast<int32_t>(std::fabs(values[i])));
+  return std::bit_cast<float>(bits);
 }
 
 }  // namespace
@@ -38,9 +39,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace stkit::kernels {
 
-HWY_EXPORT(all_finite);
+HWY_EXPORT(largest_magnitude);
 
-bool all_finite(std::span<const float> values) { return HWY_DYNAMIC_DISPATCH(all_finite)(values); }
+float largest_magnitude(std::span<const float> values) {
+  return HWY_DYNAMIC_DISPATCH(largest_magnitude)(values);
+}
 
 }  // namespace stkit::kernels
 #endif  // HWY_ONCE
