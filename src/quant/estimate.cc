@@ -8,12 +8,6 @@
 namespace stkit::quant {
 namespace {
 
-// Types that hold weights as they were trained. Smaller floats come with scales of their own, so
-// their numbers mean nothing alone.
-bool is_plain_float(DType dtype) {
-  return dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F32 || dtype == DType::F64;
-}
-
 size_t dimensions(Shape shape) {
   size_t leading = 0;
   while (leading < shape.size() && shape[leading] == 1) ++leading;
@@ -30,11 +24,23 @@ bool is_norm(std::string_view tensor) {
 
 }  // namespace
 
+TensorRole role_of(const TensorInfo& tensor) {
+  if (dimensions(tensor.shape) < 2 || is_norm(tensor.name)) return TensorRole::Vector;
+  return tensor.name.ends_with("weight") ? TensorRole::Matrix : TensorRole::Other;
+}
+
+bool is_plain_float(DType dtype) {
+  return dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F32 || dtype == DType::F64;
+}
+
 DType isq_type(const TensorInfo& tensor, const QuantType& type) {
   if (!is_plain_float(tensor.dtype)) return tensor.dtype;
-  if (dimensions(tensor.shape) < 2 || is_norm(tensor.name)) return DType::F32;
-  if (!tensor.name.ends_with("weight")) return tensor.dtype;
-  return type_of_rows(type, tensor.shape.back());
+  switch (role_of(tensor)) {
+    case TensorRole::Matrix: return type_of_rows(type, tensor.shape.back());
+    case TensorRole::Vector: return DType::F32;
+    case TensorRole::Other: break;
+  }
+  return tensor.dtype;
 }
 
 uint64_t estimate_bytes(std::span<const TensorInfo> tensors, const QuantType& type) {

@@ -9,13 +9,23 @@
 
 namespace stkit::quant {
 
+// What a tensor is to a quantizer, by its name and shape. Leading dimensions of 1 do not count:
+// [1, n] is a vector. A row is the last dimension.
+enum class TensorRole : uint8_t {
+  Matrix,  // whose name ends in `weight`, and not a norm
+  Vector,  // or norm
+  Other,
+};
+TensorRole role_of(const TensorInfo& tensor);
+
+// Types that hold weights as they were trained. Smaller floats often come with scales of their own.
+bool is_plain_float(DType dtype);
+
 // The type that `quantize --isq` gives to a tensor of a model without a mix of its own:
 //
-//   matrix whose name ends in `weight`, not a norm   the type, or its fallback
-//   vector or norm                                   F32
-//   anything else, and what is not a plain float     as it is
-//
-// Leading dimensions of 1 do not count: [1, n] is a vector. A row is the last dimension.
+//   matrix                                        the type, or its fallback
+//   vector                                        F32
+//   anything else, and what is not a plain float  as it is
 DType isq_type(const TensorInfo& tensor, const QuantType& type);
 
 // Bytes of all tensors after that; saturates instead of wrapping.

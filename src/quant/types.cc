@@ -5,11 +5,13 @@ namespace {
 
 // A type of 32-element blocks has nothing smaller to fall back to but F16.
 constexpr QuantType kTypes[] = {
-    {"q2k", DType::Q2_K, DType::Q4_0}, {"q3k", DType::Q3_K, DType::Q4_0},
-    {"q4_0", DType::Q4_0, DType::F16}, {"q4k", DType::Q4_K, DType::Q5_0},
-    {"q4_1", DType::Q4_1, DType::F16}, {"q5_0", DType::Q5_0, DType::F16},
-    {"q5k", DType::Q5_K, DType::Q5_1}, {"q5_1", DType::Q5_1, DType::F16},
-    {"q6k", DType::Q6_K, DType::Q8_0}, {"q8_0", DType::Q8_0, DType::F16},
+    {"q2k", DType::Q2_K, DType::Q4_0, 10},     {"q3k", DType::Q3_K, DType::Q4_0, 11},
+    {"mxfp4", DType::MXFP4, DType::F16, 38},   {"iq4_xs", DType::IQ4_XS, DType::IQ4_NL, 30},
+    {"iq4_nl", DType::IQ4_NL, DType::F16, 25}, {"q4_0", DType::Q4_0, DType::F16, 2},
+    {"q4k", DType::Q4_K, DType::Q5_0, 14},     {"q4_1", DType::Q4_1, DType::F16, 3},
+    {"q5_0", DType::Q5_0, DType::F16, 8},      {"q5k", DType::Q5_K, DType::Q5_1, 16},
+    {"q5_1", DType::Q5_1, DType::F16, 9},      {"q6k", DType::Q6_K, DType::Q8_0, 18},
+    {"q8_0", DType::Q8_0, DType::F16, 7},
 };
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }

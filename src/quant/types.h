@@ -14,7 +14,8 @@ namespace stkit::quant {
 struct QuantType {
   std::string_view isq;  // as --isq and the engines that quantize in place name it: "q4k"
   DType dtype;
-  DType fallback;  // for rows that are not whole blocks, as llama.cpp falls back
+  DType fallback;      // for rows that are not whole blocks, as llama.cpp falls back
+  uint32_t file_type;  // general.file_type of a GGUF file of this type throughout
 };
 
 // Every type that has an ISQ name once, from the fewest bits to the most.

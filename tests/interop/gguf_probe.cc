@@ -3,6 +3,7 @@
 //   gguf_probe dump FILE              a line for each metadata key and each tensor
 //   gguf_probe copy FILE OUT          the same metadata and tensors, planned and written again
 //   gguf_probe split FILE PREFIX MAX  the same as parts of at most MAX bytes
+//   gguf_probe decode FILE OUT        the values of all tensors, one after the other, as F32
 //
 // Text is hexadecimal in what is dumped, as are the bits of floats.
 #include <fmt/format.h>
@@ -21,6 +22,8 @@
 
 #include "formats/gguf_reader.h"
 #include "formats/gguf_writer.h"
+#include "kernels/convert.h"
+#include "kernels/decode.h"
 #include "stkit/io.h"
 
 namespace {
@@ -127,12 +130,32 @@ Result<void> split(const char* path, const char* prefix, const char* max_bytes) 
   return {};
 }
 
+Result<void> decode(const char* path, const char* out_path) {
+  STKIT_ASSIGN(const Input input, open(path));
+  std::ofstream out(out_path, std::ios::binary);
+  for (const TensorInfo& tensor : input.header.tensors) {
+    std::vector<std::byte> stored(static_cast<size_t>(tensor.size_bytes));
+    STKIT_TRY(input.file->read_at(tensor.offset_bytes, stored));
+    std::vector<float> values(static_cast<size_t>(tensor.element_count));
+    if (info(tensor.dtype).kind == DTypeKind::GgmlBlock)
+      kernels::decode_blocks(tensor.dtype, stored, values);
+    else
+      kernels::to_float(tensor.dtype, stored, values);
+    out.write(reinterpret_cast<const char*>(values.data()),
+              static_cast<std::streamsize>(values.size() * sizeof(float)));
+  }
+  if (!out.flush()) return fail(ErrorCode::WriteFailed, fmt::format("cannot write {}", out_path));
+  return {};
+}
+
 Result<void> run(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   if (mode == "dump" && argc == 3) return dump(argv[2]);
   if (mode == "copy" && argc == 4) return copy(argv[2], argv[3]);
   if (mode == "split" && argc == 5) return split(argv[2], argv[3], argv[4]);
-  return fail(ErrorCode::Usage, "gguf_probe dump FILE | copy FILE OUT | split FILE PREFIX MAX");
+  if (mode == "decode" && argc == 4) return decode(argv[2], argv[3]);
+  return fail(ErrorCode::Usage,
+              "gguf_probe dump FILE | copy FILE OUT | split FILE PREFIX MAX | decode FILE OUT");
 }
 
 }  // namespace

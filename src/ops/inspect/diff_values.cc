@@ -8,7 +8,7 @@
 
 #include "base/parallel.h"
 #include "kernels/stats.h"
-#include "ops/inspect/progress_scope.h"
+#include "base/progress_scope.h"
 
 namespace stkit {
 namespace {

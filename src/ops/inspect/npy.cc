@@ -14,7 +14,7 @@
 #include "base/checked_math.h"
 #include "base/parallel.h"
 #include "kernels/stats.h"
-#include "ops/inspect/progress_scope.h"
+#include "base/progress_scope.h"
 #include "stkit/inspect.h"
 #include "stkit/writer.h"
 

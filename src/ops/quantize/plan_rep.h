@@ -1,0 +1,25 @@
+#pragma once
+
+#include "formats/gguf_writer.h"
+#include "ops/quantize/importance.h"
+#include "stkit/quantize.h"
+
+namespace stkit {
+
+// What a plan holds.
+struct QuantizeContents {
+  Model model;
+  std::string output;
+  QuantizeOptions options;
+  std::string quantized_already;
+  Importance importance;
+  std::vector<QuantizePlan::Tensor> tensors;
+  GgufLayout layout;
+  uint64_t input_bytes = 0;
+  uint64_t parameters = 0, fallback_parameters = 0;
+  std::vector<std::string> warnings;
+};
+
+struct QuantizePlan::Rep : QuantizeContents {};
+
+}  // namespace stkit

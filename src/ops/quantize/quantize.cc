@@ -1,0 +1,123 @@
+#include "stkit/quantize.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/parallel.h"
+#include "base/progress_scope.h"
+#include "io/atomic_output.h"
+#include "io/system_calls.h"
+#include "ops/quantize/plan_rep.h"
+#include "ops/quantize/weight_encoding.h"
+#include "pipeline/write_file.h"
+#include "quant/error_metrics.h"
+
+namespace stkit {
+namespace {
+
+// Below this, threads would wait for memory that is no memory: pieces and buffers of one thread.
+constexpr uint64_t kThreadBytes = uint64_t{4} << 20;
+
+// The output's recipes, and those encodings that know more than their bytes afterwards.
+struct Work {
+  OutputPlan plan;
+  std::vector<const WeightEncoding*> weights;  // by tensor; null for what is copied
+};
+
+bool measures(const QuantizeOptions& options) { return options.measure || options.min_cosine; }
+
+// NaN and infinities are looked for in all weights, also in those that are copied; not in F64 ones,
+// which no engine computes with.
+bool is_encoded(const QuantizePlan::Tensor& tensor, const QuantizeOptions& options) {
+  if (info(tensor.from).kind != DTypeKind::Float) return false;
+  if (tensor.from != tensor.to) return true;
+  return tensor.from != DType::F64 && (options.on_non_finite != NonFinite::Keep || options.measure);
+}
+
+Result<Work> make_work(const QuantizeContents& rep) {
+  Work work;
+  for (const QuantizePlan::Tensor& tensor : rep.tensors) {
+    work.plan.specs.push_back({tensor.name, tensor.to, tensor.shape});
+    TensorRecipe recipe{rep.model.find(tensor.source), nullptr};
+    const WeightEncoding* weights = nullptr;
+    if (is_encoded(tensor, rep.options)) {
+      STKIT_ASSIGN(const auto importance, rep.importance.of(tensor));
+      auto encoding = std::make_unique<WeightEncoding>(
+          *recipe.source, tensor.to,
+          WeightEncodingOptions{importance, rep.options.on_non_finite, measures(rep.options)});
+      weights = encoding.get();
+      recipe.encoding = std::move(encoding);
+    } else if (tensor.from != tensor.to) {
+      recipe.encoding = make_integer_widening(tensor.from, tensor.to);
+    }
+    work.weights.push_back(weights);
+    work.plan.recipes.push_back(std::move(recipe));
+  }
+  FilePlan file{.name = rep.output, .header = rep.layout.header, .tensors = {}};
+  for (const GgufLayout::Entry& entry : rep.layout.entries)
+    file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
+  file.file_bytes = rep.layout.file_bytes;
+  work.plan.files.push_back(std::move(file));
+  return work;
+}
+
+unsigned threads_within(const RunOptions& run) {
+  const unsigned threads = thread_count(run);
+  if (run.max_memory_bytes == 0) return threads;
+  return static_cast<unsigned>(
+      std::clamp<uint64_t>(run.max_memory_bytes / kThreadBytes, 1, threads));
+}
+
+QuantizeReport report_on(const Work& work, const QuantizeContents& rep) {
+  const QuantizeOptions& options = rep.options;
+  QuantizeReport report;
+  kernels::ErrorSums total;
+  for (uint32_t i = 0; i < work.weights.size(); ++i) {
+    const WeightEncoding* weights = work.weights[i];
+    if (weights != nullptr && weights->non_finite() > 0)
+      report.non_finite.push_back({i, weights->non_finite()});
+    if (!measures(options)) continue;
+    const kernels::ErrorSums sums = weights == nullptr ? kernels::ErrorSums{} : weights->errors();
+    report.errors.push_back(quant::error_metrics(sums));
+    if (info(rep.tensors[i].to).kind == DTypeKind::GgmlBlock) total.add(sums);
+    // Of NaN, which --nan keep leaves, nothing is known.
+    if (options.min_cosine && !(report.errors.back().cosine_similarity >= *options.min_cosine))
+      report.too_far.push_back(i);
+  }
+  if (measures(options)) report.total_error = quant::error_metrics(total);
+  report.published = report.too_far.empty();
+  return report;
+}
+
+}  // namespace
+
+Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run) {
+  const QuantizeContents& rep = *plan.rep_;
+  if (!rep.quantized_already.empty())
+    return fail(ErrorCode::Usage, "there is nothing to do: the weights are quantized already", {},
+                rep.model.reference());
+  const auto start = std::chrono::steady_clock::now();
+  STKIT_ASSIGN(const Work work, make_work(rep));
+  RunOptions bounded = run;
+  bounded.threads = threads_within(run);
+
+  STKIT_ASSIGN(const auto output,
+               AtomicOutput::create(SystemCalls::real(), rep.output, rep.layout.file_bytes,
+                                    {rep.options.overwrite, rep.options.sync}));
+  ProgressScope progress(run.progress, "quantizing", rep.output, rep.layout.file_bytes);
+  const auto written = write_file(rep.model, work.plan, 0, *output, {.run = bounded});
+  if (!written) {
+    Error error = written.error();
+    if (error.path.empty()) error.path = rep.model.reference();
+    return fail(std::move(error));
+  }
+  STKIT_TRY(rep.model.check_unchanged());
+  QuantizeReport report = report_on(work, rep);
+  if (report.published) STKIT_TRY(output->commit());
+  progress.done();
+  report.threads = bounded.threads;
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace stkit

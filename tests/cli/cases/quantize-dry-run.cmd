@@ -1,0 +1,1 @@
+stkit quantize tiny -o out.gguf --isq Q6_K --dry-run && ls

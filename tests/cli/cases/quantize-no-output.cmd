@@ -1,0 +1,1 @@
+stkit quantize tiny

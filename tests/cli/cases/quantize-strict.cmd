@@ -1,0 +1,1 @@
+stkit quantize layers -o out.gguf --strict && ls

@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <vector>
+
+#include "command.h"
+#include "log.h"
+#include "options.h"
+#include "render_quantize.h"
+#include "session.h"
+#include "stkit/json.h"
+#include "stkit/quantize.h"
+#include "stkit/text.h"
+
+namespace stkit::cli {
+namespace {
+
+constexpr int kAnswerIsNo = 1;
+
+struct Options {
+  std::string model, output;
+  QuantizeOptions quantize;
+  std::string slider, profile, on_non_finite = "error", min_cosine;
+  uint64_t bits = 0;
+  std::vector<std::string> tensor_types;
+  bool strict = false, no_sync = false, dry_run = false, verify = false;
+};
+
+template <class T>
+Result<T> parse_number(std::string_view option, const std::string& text) {
+  T number{};
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && stop == text.data() + text.size()) return number;
+  return fail(ErrorCode::Usage, fmt::format("{}: '{}' is no number", option, printable(text)));
+}
+
+// The options that name a type are one choice.
+Result<void> choose_isq(const Options& options, std::string& isq) {
+  if (options.bits > 0) {
+    STKIT_ASSIGN(isq, isq_for_bits(options.bits));
+  } else if (!options.slider.empty()) {
+    STKIT_ASSIGN(const auto percent, parse_number<uint64_t>("--auto", options.slider));
+    STKIT_ASSIGN(isq, isq_for_slider(percent));
+  } else if (!options.profile.empty()) {
+    STKIT_ASSIGN(isq, isq_for_profile(options.profile));
+  }
+  return {};
+}
+
+Result<QuantizeOptions> to_library(const Options& options) {
+  QuantizeOptions out = options.quantize;
+  STKIT_TRY(choose_isq(options, out.isq));
+  out.only_if_plain = !options.slider.empty();
+  for (const std::string& text : options.tensor_types) {
+    const size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(ErrorCode::Usage,
+                  fmt::format("--tensor-type: '{}' is not GLOB=TYPE", printable(text)));
+    out.tensor_types.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  const auto choice = std::ranges::find(non_finite_names(), options.on_non_finite);
+  out.on_non_finite = static_cast<NonFinite>(choice - non_finite_names().begin());
+  if (!options.min_cosine.empty()) {
+    STKIT_ASSIGN(out.min_cosine, parse_number<double>("--min-cosine", options.min_cosine));
+  }
+  out.measure = options.verify;
+  out.sync = !options.no_sync;
+  return out;
+}
+
+void show(Session& session, const QuantizePlan& plan, const QuantizeReport* report,
+          bool list_tensors = false) {
+  if (!session.json())
+    return render_quantize(session.out(), session.terminal(), plan, report, list_tensors);
+  std::string text;
+  JsonWriter json(text, session.terminal().is_terminal ? 2 : 0);
+  report == nullptr ? write_json(json, plan) : write_json(json, plan, *report);
+  session.out().write(text + "\n");
+}
+
+std::string counted(uint64_t count, std::string_view word) {
+  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
+}
+
+void log_outcome(const QuantizePlan& plan, const QuantizeReport& report,
+                 const QuantizeOptions& options) {
+  const std::string_view done = options.on_non_finite == NonFinite::Zero ? "taken as zero" : "kept";
+  for (const auto& [tensor, values] : report.non_finite)
+    log_warning(fmt::format("tensor '{}': {} not finite, {}",
+                            printable(plan.tensors()[tensor].name), counted(values, "value"),
+                            done));
+  if (!report.published) {
+    const uint32_t first = report.too_far.front();
+    log_error(fmt::format(
+        "nothing was written: {} below the cosine similarity of {}, the first is '{}' with {:.6f}",
+        counted(report.too_far.size(), "tensor"), *options.min_cosine,
+        printable(plan.tensors()[first].name), report.errors[first].cosine_similarity));
+  }
+  log_info(
+      fmt::format("{} with {}", format_seconds(report.seconds), counted(report.threads, "thread")));
+}
+
+Result<int> run_quantize(const Options& options, Session& session) {
+  STKIT_ASSIGN(const QuantizeOptions library, to_library(options));
+  STKIT_ASSIGN(const QuantizePlan plan, QuantizePlan::make(options.model, options.output, library));
+  for (const std::string& warning : plan.warnings()) log_warning(printable(warning));
+  if (options.strict && plan.fallback_parameters() > 0) {
+    show(session, plan, nullptr);
+    log_error("nothing was written: --strict allows no fallbacks");
+    return kAnswerIsNo;
+  }
+  if (options.dry_run || !plan.quantized_already().empty()) {
+    show(session, plan, nullptr, true);
+    return 0;
+  }
+  STKIT_ASSIGN(const QuantizeReport report, quantize(plan, session.run_options()));
+  log_outcome(plan, report, library);
+  show(session, plan, &report);
+  return report.published ? 0 : kAnswerIsNo;
+}
+
+void add_type_options(CLI::App& command, Options& o) {
+  // Other spellings of these names are right, too: the library judges.
+  CLI::Option* isq =
+      add_text(command, "--isq", o.quantize.isq, fmt::format("{}", fmt::join(isq_names(), "|")),
+               "The type of the weights (q4k)");
+  CLI::Option* bits =
+      add_count(command, "--bits", o.bits, 8, "The type of so many bits a weight, 2 to 8");
+  CLI::Option* slider = add_optional_text(
+      command, "--auto", o.slider, "0", "0..100",
+      "From speed to quality: q4k, from 30 on q5k, from 70 on q6k; leaves quantized models alone");
+  CLI::Option* profile = add_choice(command, "--profile", o.profile, isq_profile_names(),
+                                    "What fits the device: q4k, q5k, q6k");
+  isq->excludes(bits)->excludes(slider)->excludes(profile);
+  bits->excludes(slider)->excludes(profile);
+  slider->excludes(profile);
+  add_texts(command, "--tensor-type", o.tensor_types, "GLOB=TYPE",
+            "Another type (f32, f16 and bf16 too) for tensors by name");
+  add_text(command, "--output-type", o.quantize.output_type, "TYPE",
+           "Another type for the output matrix");
+  add_text(command, "--embedding-type", o.quantize.embedding_type, "TYPE",
+           "Another type for the token embedding");
+  add_texts(command, "--keep", o.quantize.keep, "GLOB", "Tensors that keep their own type");
+  command.add_flag("--pure", o.quantize.pure,
+                   "No other quantized type where blocks do not divide a row, but f16");
+  command.add_flag("--strict", o.strict, "Write nothing when there are fallbacks; exit code 1");
+}
+
+}  // namespace
+
+Action add_quantize(CLI::App& command) {
+  const auto options = std::make_shared<Options>();
+  Options& o = *options;
+  add_text(command, "MODEL", o.model, "MODEL", "What to quantize")->required();
+  add_text(command, "-o,--output", o.output, "FILE", "The GGUF file to write")->required();
+  add_type_options(command, o);
+  add_text(command, "--imatrix", o.quantize.imatrix, "FILE",
+           "How much each column of a weight matters, as llama-imatrix writes it");
+  add_text(command, "--arch", o.quantize.arch, "NAME",
+           "general.architecture (config.json's model_type, else unknown)");
+  add_choice(command, "--nan", o.on_non_finite, non_finite_names(),
+             "What becomes of NaN and infinities: stop, or take as zero, or leave");
+  command.add_flag("--verify", o.verify, "Read the result back and show how far it is off");
+  add_text(command, "--min-cosine", o.min_cosine, "X",
+           "Write nothing when a tensor is less similar than this; exit code 1");
+  command.add_flag("--dry-run", o.dry_run, "Show the plan, every type and size; write nothing");
+  command.add_flag("--force", o.quantize.overwrite, "Replace FILE when it exists");
+  command.add_flag("--no-sync", o.no_sync, "Leave it to the system when the file is on the disk");
+  add_size(command, "--max-header", o.quantize.open.max_header_bytes,
+           "Accept headers larger than the format's 100 MB");
+  return [options](Session& session) { return run_quantize(*options, session); };
+}
+
+}  // namespace stkit::cli
