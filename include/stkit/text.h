@@ -20,6 +20,10 @@ std::string format_bytes(uint64_t bytes);
 std::string format_count(uint64_t count);
 // "91,991"
 std::string format_grouped(uint64_t number);
+// "1 tensor", "91,991 tensors".
+std::string counted(uint64_t number, std::string_view noun);
+// The same for what an s does not make many of: counted(n, "byte is", "bytes are").
+std::string counted(uint64_t number, std::string_view one, std::string_view many);
 // "1m 12s", "3.4 s", "14 ms"
 std::string format_seconds(double seconds);
 

@@ -31,6 +31,7 @@ struct ValidateOptions {
 };
 
 struct ValidateReport {
+  std::string reference;  // as it was given
   // By path, then the heavier first. Of one kind in one file the first 20 are listed; one more
   // finding stands for the rest and tells their number.
   std::vector<Finding> findings;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "stkit/text.h"
+
 namespace stkit {
 namespace {
 
@@ -41,8 +43,7 @@ std::optional<Check> find_check(std::string_view id_or_slug) {
 Error to_error(const Finding& finding, size_t more) {
   std::string message = finding.message;
   if (more > 0)
-    message += fmt::format(" (and {} more {}; list all with: stkit validate)", more,
-                           more == 1 ? "error" : "errors");
+    message += fmt::format(" (and {}; list all with: stkit validate)", counted(more, "more error"));
   return {ErrorCode::Corrupt, std::move(message),
           finding.hint.empty() ? std::string(info(finding.check).cure) : finding.hint,
           finding.path};

@@ -1,6 +1,10 @@
+#include <fmt/format.h>
+
 #include <string>
 
+#include "base/json_cost.h"
 #include "base/json_reader.h"
+#include "stkit/text.h"
 
 namespace stkit {
 
@@ -49,7 +53,15 @@ struct JsonTreeBuilder {
   }
 };
 
+// A node takes a hundred bytes. The largest of these documents, label maps of tens of thousands of
+// classes, stay far below.
+constexpr uint64_t kMaxTreeTokens = 1'000'000;
+
 Result<JsonValue> JsonValue::parse(std::string_view text) {
+  if (const uint64_t tokens = measure_json(text).tokens; tokens > kMaxTreeTokens)
+    return fail(ErrorCode::Unsupported,
+                fmt::format("{} tokens of JSON are more than the {} that are read",
+                            format_grouped(tokens), format_grouped(kMaxTreeTokens)));
   std::string padded(text);
   padded.append(kJsonPadding, '\0');
   JsonValue value;

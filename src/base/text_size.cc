@@ -121,6 +121,14 @@ std::string format_grouped(uint64_t number) {
   return text;
 }
 
+std::string counted(uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", format_grouped(number), noun, number == 1 ? "" : "s");
+}
+
+std::string counted(uint64_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", format_grouped(number), number == 1 ? one : many);
+}
+
 std::string format_seconds(double seconds) {
   if (!std::isfinite(seconds)) return "?";
   seconds = std::max(seconds, 0.0);  // a clock that was set back

@@ -40,10 +40,10 @@ void report_overlaps(std::span<const TensorInfo> tensors, FindingLog& log) {
     if (holder != nullptr && tensor.offset_bytes < end_of(*holder))
       log.add(Check::GgufOverlap, tensor.name, [&] {
         const uint64_t end = std::min(end_of(*holder), end_of(tensor));
-        return fmt::format("tensors {} and {} share bytes {} to {} of the data ({} bytes)",
+        return fmt::format("tensors {} and {} share bytes {} to {} of the data ({})",
                            quoted_name(holder->name), quoted_name(tensor.name),
                            format_grouped(tensor.offset_bytes), format_grouped(end),
-                           format_grouped(end - tensor.offset_bytes));
+                           counted(end - tensor.offset_bytes, "byte"));
       });
     if (holder == nullptr || end_of(tensor) >= end_of(*holder)) holder = &tensor;
   }
@@ -85,10 +85,10 @@ void check_end(std::span<const TensorInfo> tensors, bool all_placed, const GgufD
   if (first_cut != nullptr) {
     log.add(Check::GgufTruncated, first_cut->name, [&] {
       return fmt::format(
-          "tensor {} ends at byte {} but the file holds {}: {} bytes are missing{}, like those of "
-          "an incomplete download",
+          "tensor {} ends at byte {} but the file holds {}: {} missing{}, like those of an "
+          "incomplete download",
           quoted_name(first_cut->name), format_grouped(data.start + end_of(*first_cut)),
-          format_grouped(data.file_bytes), format_grouped(end - data.file_bytes),
+          format_grouped(data.file_bytes), counted(end - data.file_bytes, "byte is", "bytes are"),
           cut_count == 1 ? "" : fmt::format(", of {} tensors", format_grouped(cut_count)));
     });
     return;
@@ -97,13 +97,14 @@ void check_end(std::span<const TensorInfo> tensors, bool all_placed, const GgufD
   const uint64_t padded_end = data.start + round_up(covered, data.alignment);
   if (data.file_bytes > padded_end)
     log.add(Check::GgufTrailingBytes, {}, [&] {
-      return fmt::format("{} bytes follow the last tensor and its padding, from byte {} on",
-                         format_grouped(data.file_bytes - padded_end), format_grouped(padded_end));
+      return fmt::format("{} the last tensor and its padding, from byte {} on",
+                         counted(data.file_bytes - padded_end, "byte follows", "bytes follow"),
+                         format_grouped(padded_end));
     });
   else if (data.file_bytes < padded_end && !tensors.empty()) {
     Finding* const finding = log.add(Check::GgufPadding, {}, [&] {
-      return fmt::format("the last tensor has {} bytes of padding, not {}", data.file_bytes - end,
-                         padded_end - end);
+      return fmt::format("the last tensor has {} of padding, not {}",
+                         counted(data.file_bytes - end, "byte"), padded_end - end);
     });
     // llama.cpp maps the tensors alone; only a reader that loads the data as one block wants it.
     finding->severity_override = Severity::Note;

@@ -68,18 +68,18 @@ void report_overlap(const Extent& extent, const Extent& holder, FindingLog& log)
                          quoted_name(extent.name), format_grouped(extent.begin),
                          quoted_name(holder.name));
     const uint64_t end = std::min(extent.end, holder.end);
-    return fmt::format("tensors {} and {} share bytes {} to {} of the data ({} bytes)",
+    return fmt::format("tensors {} and {} share bytes {} to {} of the data ({})",
                        quoted_name(holder.name), quoted_name(extent.name),
                        format_grouped(extent.begin), format_grouped(end),
-                       format_grouped(end - extent.begin));
+                       counted(end - extent.begin, "byte"));
   });
 }
 
 void report_hole(uint64_t begin, const Extent& next, FindingLog& log) {
   log.add(Check::DataHole, next.name, [&] {
-    return fmt::format("bytes {} to {} of the data ({} bytes) in front of tensor {} belong to none",
+    return fmt::format("bytes {} to {} of the data ({}) in front of tensor {} belong to none",
                        format_grouped(begin), format_grouped(next.begin),
-                       format_grouped(next.begin - begin), quoted_name(next.name));
+                       counted(next.begin - begin, "byte"), quoted_name(next.name));
   });
 }
 
@@ -87,10 +87,11 @@ void report_truncation(const Extent& first_cut, uint64_t cut_count, uint64_t cov
                        uint64_t data_start, uint64_t data_bytes, FindingLog& log) {
   log.add(Check::Truncated, first_cut.name, [&] {
     return fmt::format(
-        "tensor {} ends at byte {} but the file holds {}: {} bytes are missing{}, like those of an "
+        "tensor {} ends at byte {} but the file holds {}: {} missing{}, like those of an "
         "incomplete download",
         quoted_name(first_cut.name), format_grouped(data_start + first_cut.end),
-        format_grouped(data_start + data_bytes), format_grouped(covered - data_bytes),
+        format_grouped(data_start + data_bytes),
+        counted(covered - data_bytes, "byte is", "bytes are"),
         cut_count == 1 ? "" : fmt::format(", of {} tensors", format_grouped(cut_count)));
   });
 }
@@ -101,8 +102,8 @@ Result<void> report_rest(const RandomAccessFile& file, uint64_t start, FindingLo
   STKIT_TRY(file.read_at(start, head));
   log.add(Check::TrailingBytes, {}, [&] {
     const std::string what = recognise_foreign(head).what;
-    return fmt::format("{} bytes follow the last tensor, from byte {} of the file on{}",
-                       format_grouped(rest), format_grouped(start),
+    return fmt::format("{} the last tensor, from byte {} of the file on{}",
+                       counted(rest, "byte follows", "bytes follow"), format_grouped(start),
                        what.empty() ? "" : "; they look like " + what);
   });
   return {};

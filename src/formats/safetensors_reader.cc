@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/byte_reader.h"
+#include "base/json_cost.h"
 #include "base/json_reader.h"
 #include "formats/finding_log.h"
 #include "formats/safetensors_coverage.h"
@@ -21,6 +22,9 @@ namespace stkit {
 namespace {
 
 constexpr uint64_t kLengthBytes = 8;
+
+// What the format allows, and every option's default.
+constexpr uint64_t kFormatMaxHeaderBytes = 100'000'000;
 
 // Says what the file is instead, if that can be told.
 Result<bool> is_foreign(const RandomAccessFile& file, FindingLog& log) {
@@ -44,7 +48,8 @@ Result<std::optional<uint64_t>> read_length(const RandomAccessFile& file, uint64
   const uint64_t size = file.size_bytes();
   if (size < kLengthBytes) {
     log.add(Check::FileTooSmall, {}, [&] {
-      return fmt::format("the file holds {} bytes, fewer than the 8 of a header's length", size);
+      return fmt::format("the file holds {}, fewer than the 8 of a header's length",
+                         counted(size, "byte"));
     });
     return std::nullopt;
   }
@@ -59,16 +64,16 @@ Result<std::optional<uint64_t>> read_length(const RandomAccessFile& file, uint64
     log.add(Check::HeaderNotJson, {}, [] { return "the header is empty: its length is 0"; });
   else if (length > max_header_bytes)
     log.add(Check::HeaderTooLarge, {}, [&] {
-      return fmt::format("the header takes {} bytes; the limit is {}", format_grouped(length),
+      return fmt::format("the header takes {}; the limit is {}", counted(length, "byte"),
                          format_grouped(max_header_bytes));
     });
   else
     log.add(Check::HeaderPastEnd, {}, [&] {
       return fmt::format(
-          "the header takes {} bytes but only {} follow its length: {} bytes are missing, like "
-          "those of an incomplete download",
-          format_grouped(length), format_grouped(size - kLengthBytes),
-          format_grouped(length - (size - kLengthBytes)));
+          "the header takes {} but only {} follow its length: {} missing, like those of an "
+          "incomplete download",
+          counted(length, "byte"), format_grouped(size - kLengthBytes),
+          counted(length - (size - kLengthBytes), "byte is", "bytes are"));
     });
   return std::nullopt;
 }
@@ -92,7 +97,7 @@ void check_leading_space(std::string_view text, FindingLog& log) {
   const size_t spaces = std::min(text.find_first_not_of(" \t\r\n"), text.size());
   if (spaces > 0)
     log.add(Check::HeaderLeadingSpace, {}, [&] {
-      return fmt::format("the header starts with {} bytes of white space", format_grouped(spaces));
+      return fmt::format("the header starts with {} of white space", counted(spaces, "byte"));
     });
 }
 
@@ -125,11 +130,34 @@ void check_alignment(const SafetensorsHeader& header, FindingLog& log) {
   });
 }
 
+// Entries are tens of bytes a token, and only a forgery is made of commas: a header of 100 MB would
+// take 400 MB of the parser, or a gigabyte of entries with names of no length. What is allowed
+// grows with a limit that the user has raised.
+bool is_too_costly(std::string_view text, uint64_t max_header_bytes, FindingLog& log) {
+  constexpr uint64_t kAlwaysAllowed = uint64_t{48} << 20;
+  constexpr uint64_t kCheapHeader = uint64_t{2} << 20;
+  if (text.size() <= kCheapHeader) return false;
+  const uint64_t trusted = max_header_bytes > kFormatMaxHeaderBytes ? max_header_bytes : 0;
+  const uint64_t allowed = kAlwaysAllowed + 2 * std::max<uint64_t>(text.size(), trusted);
+  const JsonCost cost = measure_json(text);
+  const uint64_t needed = cost.parser_bytes() + cost.root_members * sizeof(TensorInfo);
+  if (needed <= allowed) return false;
+  Finding* const finding = log.add(Check::HeaderTooLarge, {}, [&] {
+    return fmt::format(
+        "the header's {} bytes are {} of JSON, which take {} of memory; the limit is {}",
+        format_grouped(text.size()), counted(cost.tokens, "token"), format_bytes(needed),
+        format_bytes(allowed));
+  });
+  finding->hint = "no known tool writes such a header; if it is trusted, raise --max-header";
+  return true;
+}
+
 // Everything behind the length.
-Result<void> read_body(const RandomAccessFile& file, uint64_t length, uint32_t file_index,
-                       SafetensorsHeader& header, FindingLog& log) {
+Result<void> read_body(const RandomAccessFile& file, uint64_t length, uint64_t max_header_bytes,
+                       uint32_t file_index, SafetensorsHeader& header, FindingLog& log) {
   STKIT_ASSIGN(const std::string_view text, read_text(file, length, header.storage));
   check_leading_space(text, log);
+  if (is_too_costly(text, max_header_bytes, log)) return {};
   SafetensorsEntries entries;
   STKIT_TRY(read_safetensors_entries(text, file_index, header.storage, log, entries));
   drop_duplicate_names(entries, log);
@@ -159,7 +187,7 @@ Result<SafetensorsHeader> read_safetensors_header(const RandomAccessFile& file,
   FindingLog log(file.label(), kMaxFindingsOfAKind);
   STKIT_ASSIGN(const auto length, read_length(file, max_header_bytes, log));
   header.header_bytes = length ? kLengthBytes + *length : file.size_bytes();
-  if (length) STKIT_TRY(read_body(file, *length, file_index, header, log));
+  if (length) STKIT_TRY(read_body(file, *length, max_header_bytes, file_index, header, log));
   header.findings = log.take();
   return header;
 }

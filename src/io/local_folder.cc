@@ -62,7 +62,9 @@ class LocalFolder final : public Folder {
 
   const std::string& label() const override { return label_; }
 
+  // A name in the current folder is shown as it would be typed.
   std::string path_of(std::string_view name) const override {
+    if (label_ == ".") return std::string(name);
     return label_.ends_with('/') ? fmt::format("{}{}", label_, name)
                                  : fmt::format("{}/{}", label_, name);
   }

@@ -36,9 +36,8 @@ std::string_view what_is_wrong(Check check) {
 // "3 tensors in this file that the index places elsewhere: 'a' (model-2.safetensors), 'b' ..."
 std::string describe(std::span<const Defect> defects) {
   constexpr size_t kShown = 3;
-  std::string text =
-      fmt::format("{} {} {}: ", format_grouped(defects.size()),
-                  defects.size() == 1 ? "tensor" : "tensors", what_is_wrong(defects.front().check));
+  std::string text = fmt::format("{} {}: ", counted(defects.size(), "tensor"),
+                                 what_is_wrong(defects.front().check));
   for (size_t i = 0; i < std::min(kShown, defects.size()); ++i) {
     text += (i == 0 ? "" : ", ") + quoted_name(defects[i].tensor);
     if (!defects[i].other.empty()) text += fmt::format(" ({})", printable(defects[i].other));

@@ -86,7 +86,8 @@ Result<Reference> open_folder(const fs::path& path) {
 }
 
 Result<Reference> open_file(const fs::path& path) {
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (path.has_parent_path() && parent == ".") parent = "./";  // typed, so it is shown
   STKIT_ASSIGN(std::unique_ptr<Folder> folder, open_local_folder(parent));
   Reference reference{std::move(folder), path.filename().string(), folder_display_name(parent)};
   // A link of the user's own may lead anywhere, so one that the folder refuses is followed by hand.

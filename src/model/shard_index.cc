@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "base/json_cost.h"
 #include "base/json_reader.h"
 #include "formats/finding_log.h"
 #include "model/name_index.h"
@@ -53,9 +54,10 @@ class Parser {
     if (index_.entries.empty()) report(Check::BadIndex, "weight_map names no tensors");
     usable_ = !index_.entries.empty();
     if (bad_values_ > 0)
-      report(Check::BadIndex,
-             fmt::format("weight_map has {} {} that are not file names, first {}", bad_values_,
-                         bad_values_ == 1 ? "value" : "values", quoted_name(first_bad_value_)));
+      report(Check::BadIndex, fmt::format("weight_map has {}, first {}",
+                                          counted(bad_values_, "value that is no file name",
+                                                  "values that are not file names"),
+                                          quoted_name(first_bad_value_)));
     return {};
   }
 
@@ -97,10 +99,31 @@ class Parser {
   std::string first_bad_value_;
 };
 
+// A forged index of 100 MB would name twelve million files and take gigabytes; those of the largest
+// models take a tenth of what is allowed here.
+bool is_too_costly(std::string_view text, const std::string& path, ShardIndex& index) {
+  constexpr uint64_t kAlwaysAllowed = uint64_t{48} << 20;
+  // An entry, its name and its file's in the tables; four tokens make one.
+  constexpr uint64_t kBytesOfAnEntry = 160;
+  const JsonCost cost = measure_json(text);
+  const uint64_t needed = cost.parser_bytes() + cost.tokens / 4 * kBytesOfAnEntry;
+  const uint64_t allowed = kAlwaysAllowed + 2 * uint64_t{text.size()};
+  if (needed <= allowed) return false;
+  index.findings.push_back(
+      {.check = Check::BadIndex,
+       .path = path,
+       .message =
+           fmt::format("the index is {} of JSON, which take {} of memory; the limit is {}",
+                       counted(cost.tokens, "token"), format_bytes(needed), format_bytes(allowed)),
+       .hint = "no tool writes such an index; download it again"});
+  return true;
+}
+
 }  // namespace
 
 ShardIndex parse_shard_index(std::string_view padded_text, const std::string& path) {
   ShardIndex index;
+  if (is_too_costly(padded_text, path, index)) return index;
   Parser parser(index, path);
   const Result<void> parsed =
       read_json(padded_text, [&](JsonCursor cursor) { return parser.root(cursor); });

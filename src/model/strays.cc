@@ -96,9 +96,9 @@ void find_case_collisions(const Folder& folder, Bundle& bundle) {
 void report_unfinished(const Folder& folder, const FolderEntry& entry, Bundle& bundle) {
   bundle.findings.push_back({.check = Check::PartialDownload,
                              .path = folder.path_of(entry.name),
-                             .message = fmt::format("{} is an unfinished download of {} bytes",
+                             .message = fmt::format("{} is an unfinished download of {}",
                                                     quoted_name(base_name(entry.name)),
-                                                    format_grouped(entry.size_bytes))});
+                                                    counted(entry.size_bytes, "byte"))});
 }
 
 // What `hf download --local-dir` leaves: <file>.metadata for each file that was whole once, and

@@ -50,6 +50,9 @@ void make_fixtures(const std::filesystem::path& folder) {
           DType::U8, {1});
   names.metadata("title", "\x1b]0;owned\x07");
   write_file(folder / "names.safetensors", names.file_bytes());
+  ModelBuilder one;
+  one.tensor("a", DType::F32, {1}, values.substr(0, 4)).metadata("format", "pt");
+  write_file(folder / "one.safetensors", one.file_bytes());
   make_layers(folder / "layers");
 }
 

@@ -101,6 +101,41 @@ TEST_F(ProgressTrackerTest, PercentsAreWholeRoundedDownAndWeightedByBytes) {
   EXPECT_NEAR(view.eta_seconds, 301 / (599 / 0.5), 1e-6);
 }
 
+TEST_F(ProgressTrackerTest, AnItemOfUnknownSizeCountsOnceItIsDone) {
+  const ProgressItem items[] = {{"known", 1000, 0, ItemState::Queued},
+                                {"unknown", 0, 0, ItemState::Queued}};
+  tracker_.begin("downloading", items);
+  pass(500ms);
+  EXPECT_EQ(notes_.back().view.percent, 0u);
+  tracker_.advance(0, 500);
+  tracker_.set_state(1, ItemState::Active);
+  tracker_.advance(1, 4000);
+  pass(100ms);
+  EXPECT_EQ(notes_.back().view.percent, 49u) << "of what is known";
+  EXPECT_EQ(notes_.back().view.done_bytes, 4500u);
+  EXPECT_LT(notes_.back().view.eta_seconds, 0) << "nobody knows";
+  tracker_.advance(0, 500);
+  pass(100ms);
+  EXPECT_EQ(notes_.back().view.percent, 99u) << "not done before all is done";
+  tracker_.set_state(1, ItemState::Done);
+  pass(100ms);
+  EXPECT_EQ(notes_.back().view.percent, 100u);
+}
+
+TEST_F(ProgressTrackerTest, NothingKnownIsNothingDone) {
+  const ProgressItem items[] = {{"empty", 0, 0, ItemState::Queued},
+                                {"unknown", 0, 0, ItemState::Queued}};
+  tracker_.begin("downloading", items);
+  pass(500ms);
+  EXPECT_EQ(notes_.back().view.percent, 0u);
+  tracker_.set_state(0, ItemState::Done);
+  pass(100ms);
+  EXPECT_EQ(notes_.back().view.percent, 0u);
+  tracker_.set_state(1, ItemState::Cached);
+  pass(100ms);
+  EXPECT_EQ(notes_.back().view.percent, 100u);
+}
+
 TEST_F(ProgressTrackerTest, ARestartTakesBytesBack) {
   tracker_.begin("reading", items_);
   tracker_.advance(0, 200);
@@ -119,12 +154,12 @@ TEST_F(ProgressTrackerTest, FinishesOnce) {
 }
 
 TEST(WholePercent, IsExactAtTheEdges) {
-  EXPECT_EQ(whole_percent(0, 0), 100u);
-  EXPECT_EQ(whole_percent(0, 5), 0u);
-  EXPECT_EQ(whole_percent(999, 1000), 99u);
-  EXPECT_EQ(whole_percent(1000, 1000), 100u);
-  EXPECT_EQ(whole_percent(UINT64_MAX - 1, UINT64_MAX), 99u);
-  EXPECT_EQ(whole_percent(UINT64_MAX / 2, UINT64_MAX), 49u);
+  EXPECT_EQ(whole_percent({0, 0}), 100u);
+  EXPECT_EQ(whole_percent({0, 5}), 0u);
+  EXPECT_EQ(whole_percent({999, 1000}), 99u);
+  EXPECT_EQ(whole_percent({1000, 1000}), 100u);
+  EXPECT_EQ(whole_percent({UINT64_MAX - 1, UINT64_MAX}), 99u);
+  EXPECT_EQ(whole_percent({UINT64_MAX / 2, UINT64_MAX}), 49u);
 }
 
 // What a style writes, through a pipe.
@@ -154,7 +189,8 @@ ProgressView half_way() {
   view.items = {{"a", 2048, 1024, ItemState::Active}, {"b", 0, 0, ItemState::Queued}};
   view.done_bytes = 1024;
   view.total_bytes = 2048;
-  view.percent = 50;
+  view.share = {1024, 2049};
+  view.percent = 49;
   view.bytes_per_second = 512;
   view.eta_seconds = 2;
   return view;
@@ -162,7 +198,7 @@ ProgressView half_way() {
 
 TEST(PlainProgress, IsALineForPeople) {
   EXPECT_EQ(written(make_plain_progress, half_way(), false),
-            "reading weights: 50 % (1 KiB of 2 KiB, 512 B/s, 2.0 s left)\n");
+            "reading weights: 49 % (1 KiB of 2 KiB, 512 B/s, 2.0 s left)\n");
 }
 
 TEST(JsonProgress, IsOneObjectALine) {
@@ -172,8 +208,8 @@ TEST(JsonProgress, IsOneObjectALine) {
   EXPECT_EQ(line,
             R"({"event":"progress","task_id":"ID","action":"reading weights","bundle":true,)"
             R"("files":[{"name":"a","size":2048,"bytes":1024,"progress":50,"state":"active"},)"
-            R"({"name":"b","size":0,"bytes":0,"progress":100,"state":"queued"}],)"
-            R"("bytes_downloaded":1024,"total_bytes":2048,"total_size":2048,"overall_progress":50,)"
+            R"({"name":"b","size":0,"bytes":0,"progress":0,"state":"queued"}],)"
+            R"("bytes_downloaded":1024,"total_bytes":2048,"total_size":2048,"overall_progress":49,)"
             R"("bytes_per_second":512,"eta_seconds":2})"
             "\n");
 }

@@ -99,7 +99,7 @@ Result<int> show_histogram(const InspectOptions& options, const Model& model, Se
   STKIT_ASSIGN(const Histogram histogram,
                tensor_histogram(model, *tensor, kTextBuckets, session.run_options()));
   if (session.json())
-    write_json(json, tensor->name, histogram);
+    write_json(json, model, tensor->name, histogram);
   else
     render_histogram(session.out(), session.terminal(), tensor->name, histogram);
   return 0;
@@ -123,12 +123,13 @@ Result<void> write_page(const InspectOptions& options, const Model& model,
 }
 
 void log_decisions(const Model& model, const InspectReport& report, const InspectOptions& options) {
-  log_info(fmt::format("{}: {} tensors in {} files", printable(model.reference()),
-                       report.tensor_count, model.files().size()));
+  log_info(fmt::format("{}: {} in {}", printable(model.reference()),
+                       counted(report.tensor_count, "tensor"),
+                       counted(report.shard_count, "file")));
   for (const Finding& finding : model.findings())
     log_info(fmt::format("{}: {} ({})", printable(finding.path), printable(finding.message),
                          info(finding.check).id));
-  log_debug(fmt::format("headers take {} bytes, the limit is {}", report.header_bytes,
+  log_debug(fmt::format("headers take {}, the limit is {}", counted(report.header_bytes, "byte"),
                         options.open.max_header_bytes));
   for (const std::string& warning : report.warnings) log_warning(printable(warning));
 }

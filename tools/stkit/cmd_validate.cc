@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,11 @@ struct Options {
   std::string loader, against, checksums, write_checksums, explain, format = "text";
   bool strict = false, list_checks = false, force = false;
 };
+
+std::string github_workspace() {
+  const char* folder = std::getenv("GITHUB_WORKSPACE");
+  return folder == nullptr ? std::string() : std::string(folder);
+}
 
 Result<int> list_checks(Session& session) {
   if (!session.json()) {
@@ -69,8 +75,9 @@ Result<int> write_checksums(const Options& options, const std::string& reference
   if (to_file) STKIT_TRY(write_text_file(options.write_checksums, list, options.force));
   if (session.json())
     json.begin_object()
+        .field("path", reference)
         .field("checksums", list)
-        .field("path", options.write_checksums)
+        .field("output", options.write_checksums)
         .end_object();
   else
     session.out().write(
@@ -86,7 +93,7 @@ Result<int> validate_one(const Options& options, const std::string& reference, S
   if (session.json())
     write_json(json, report, options.strict);
   else if (options.format == "github")
-    render_annotations(session.out(), report);
+    render_annotations(session.out(), report, github_workspace());
   else
     render_findings(session.out(), session.terminal(), reference, report, options.strict);
   return report.ok(options.strict) ? 0 : 1;

@@ -91,7 +91,7 @@ Result<int> for_each_model(Session& session, const std::vector<std::string>& typ
       continue;
     }
     log_error(error_text(done.error()));
-    json.raw(error_json(done.error()));
+    json.raw(error_json(done.error(), model));
     exit_code = kAnswerIsNo;
     if (stopped(done.error())) {
       exit_code = info(done.error().code).exit_code;

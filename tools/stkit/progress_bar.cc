@@ -14,10 +14,11 @@ using namespace std::chrono_literals;
 
 constexpr size_t kNarrowestBar = 10, kWidestBar = 40;
 
-std::string bar(uint64_t done, uint64_t total, size_t cells) {
+std::string bar(Share of, size_t cells) {
   // Eighths of a cell, so that a large file is seen to move.
   static constexpr std::string_view kParts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+  const double share =
+      of.total == 0 ? 1 : static_cast<double>(of.done) / static_cast<double>(of.total);
   const auto eighths = static_cast<size_t>(share * static_cast<double>(cells) * 8);
   std::string drawn;
   for (size_t i = 0; i < eighths / 8; ++i) drawn += "█";
@@ -74,30 +75,29 @@ class ProgressBar final : public ProgressStyle {
     return items;
   }
 
-  static std::string line(std::string_view label, uint64_t done, uint64_t total,
-                          std::string_view tail, size_t columns) {
-    const std::string percent = fmt::format(" {:3} % ", whole_percent(done, total));
+  static std::string line(std::string_view label, Share share, std::string_view tail,
+                          size_t columns) {
+    const std::string percent = fmt::format(" {:3} % ", whole_percent(share));
     const size_t label_width = std::clamp<size_t>(columns * 2 / 5, 8, 44);
     const size_t fixed = label_width + 1 + percent.size();
     std::string text = pad(printable(label, label_width), label_width) + ' ';
     const size_t tail_width = display_width(tail);
     const size_t left = columns > fixed ? columns - fixed : 0;
     if (left >= kNarrowestBar + tail_width)
-      text +=
-          bar(done, total, std::min(left - tail_width, kWidestBar)) + percent + std::string(tail);
+      text += bar(share, std::min(left - tail_width, kWidestBar)) + percent + std::string(tail);
     else if (left >= kNarrowestBar)
-      text += bar(done, total, left) + percent;
+      text += bar(share, left) + percent;
     else
       text += percent;
     return printable(text, columns);
   }
 
   static std::string item_line(const ProgressItem& item, size_t columns) {
-    std::string tail = format_bytes(item.size_bytes);
+    std::string tail = format_bytes(std::max(item.size_bytes, item.done_bytes));
     if (item.state == ItemState::Verifying || item.state == ItemState::Failed ||
         item.state == ItemState::Cached)
       tail += fmt::format(" {}", name(item.state));
-    return line(item.name, item.done_bytes, item.size_bytes, tail, columns);
+    return line(item.name, share_of(item), tail, columns);
   }
 
   static std::string total_line(const ProgressView& view, size_t columns) {
@@ -106,7 +106,7 @@ class ProgressBar final : public ProgressStyle {
     if (view.bytes_per_second >= 1)
       tail += fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
     if (view.eta_seconds >= 0) tail += fmt::format("  {} left", format_seconds(view.eta_seconds));
-    return line(view.action, view.done_bytes, view.total_bytes, tail, columns);
+    return line(view.action, view.share, tail, columns);
   }
 
   Console& console_;

@@ -67,7 +67,7 @@ class JsonProgress final : public ProgressStyle {
       told_[i] = now;
       json.begin_object().field("name", item.name).field("size", item.size_bytes);
       json.field("bytes", item.done_bytes);
-      json.field("progress", whole_percent(item.done_bytes, item.size_bytes));
+      json.field("progress", whole_percent(share_of(item)));
       json.field("state", name(item.state)).end_object();
     }
     json.end_array();

@@ -17,7 +17,14 @@ double seconds(TimePoint::duration duration) {
 
 }  // namespace
 
-unsigned whole_percent(uint64_t done, uint64_t total) {
+Share share_of(const ProgressItem& item) {
+  if (item.size_bytes > 0) return {std::min(item.done_bytes, item.size_bytes), item.size_bytes};
+  const bool done = item.state == ItemState::Done || item.state == ItemState::Cached;
+  return done ? Share{item.done_bytes, item.done_bytes} : Share{0, 1};
+}
+
+unsigned whole_percent(Share share) {
+  const auto [done, total] = share;
   if (total == 0 || done >= total) return 100;
   // Beyond this, 100 times as many bytes do not fit 64 bits; a percent of the total is exact
   // enough.
@@ -101,6 +108,7 @@ ProgressView ProgressTracker::view(TimePoint now) {
   ProgressView seen;
   seen.action = action_;
   seen.items = items_;
+  bool sizes_known = true;
   for (size_t i = 0; i < seen.items.size(); ++i) {
     ProgressItem& item = seen.items[i];
     item.state = counters_[i].state;
@@ -108,6 +116,10 @@ ProgressView ProgressTracker::view(TimePoint now) {
     if (item.size_bytes > 0) item.done_bytes = std::min(item.done_bytes, item.size_bytes);
     seen.done_bytes += item.done_bytes;
     seen.total_bytes += std::max(item.size_bytes, item.done_bytes);
+    const Share share = share_of(item);
+    seen.share.done += share.done;
+    seen.share.total += share.total;
+    sizes_known &= item.size_bytes > 0 || share.done == share.total;
   }
   if (const double passed = seconds(now - last_sample_); passed > 0) {
     const double speed =
@@ -119,10 +131,10 @@ ProgressView ProgressTracker::view(TimePoint now) {
     sampled_bytes_ = seen.done_bytes;
     last_sample_ = now;
   }
-  seen.percent = whole_percent(seen.done_bytes, seen.total_bytes);
+  seen.percent = whole_percent(seen.share);
   seen.bytes_per_second = bytes_per_second_;
   seen.elapsed_seconds = seconds(now - begun_);
-  if (bytes_per_second_ >= 1)
+  if (sizes_known && bytes_per_second_ >= 1)
     seen.eta_seconds = static_cast<double>(seen.total_bytes - seen.done_bytes) / bytes_per_second_;
   return seen;
 }

@@ -20,18 +20,26 @@ class Console;
 using TimePoint = std::chrono::steady_clock::time_point;
 using Clock = std::function<TimePoint()>;
 
+// What percents and bars are drawn from.
+struct Share {
+  uint64_t done = 0, total = 0;
+};
+// An item of unknown size (0) stands for one byte to come until it is done, so that it neither
+// counts as done nor outweighs those that are known.
+Share share_of(const ProgressItem& item);
+unsigned whole_percent(Share share);
+
 // How far the work is at one moment.
 struct ProgressView {
   std::string_view action;
   std::vector<ProgressItem> items;
   uint64_t done_bytes = 0, total_bytes = 0;
-  unsigned percent = 0;  // weighted by bytes, rounded down
+  Share share;           // of all items
+  unsigned percent = 0;  // of `share`: weighted by bytes, rounded down
   double bytes_per_second = 0;
   double eta_seconds = -1;  // negative: unknown
   double elapsed_seconds = 0;
 };
-
-unsigned whole_percent(uint64_t done, uint64_t total);
 
 class ProgressStyle {
  public:

@@ -16,9 +16,9 @@ std::string describe(const TensorDiff& diff, const Paint& paint) {
       return fmt::format("{} {}  {} -> {}", paint.yellow("~"), tensor, diff.left, diff.right);
     case DiffKind::Data: break;
   }
-  return fmt::format("{} {}  {} values differ, by at most {} (mean {})", paint.yellow("~"), tensor,
-                     format_grouped(diff.differing_values), value_text(diff.max_abs_difference),
-                     value_text(diff.mean_abs_difference));
+  return fmt::format("{} {}  {}, by at most {} (mean {})", paint.yellow("~"), tensor,
+                     counted(diff.differing_values, "value differs", "values differ"),
+                     value_text(diff.max_abs_difference), value_text(diff.mean_abs_difference));
 }
 
 }  // namespace
@@ -35,11 +35,10 @@ void render_diff(Output& out, const Terminal& terminal, std::string_view left,
   }
   for (const std::string& change : report.metadata)
     out.write(fmt::format("metadata {}\n", printable(change)));
-  out.write(
-      fmt::format("{}: {} of {} tensors equal{}\n",
-                  report.same() ? paint.green("same") : paint.red("different"),
-                  format_grouped(report.equal), format_grouped(report.compared),
-                  report.data_compared ? " in type, shape and every value" : " in type and shape"));
+  out.write(fmt::format(
+      "{}: {} of {} equal{}\n", report.same() ? paint.green("same") : paint.red("different"),
+      format_grouped(report.equal), counted(report.compared, "tensor"),
+      report.data_compared ? " in type, shape and every value" : " in type and shape"));
 }
 
 }  // namespace stkit::cli

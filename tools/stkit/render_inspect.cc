@@ -13,7 +13,11 @@ namespace {
 
 using Row = std::pair<std::string, std::string>;
 
-std::string_view plural(uint64_t count) { return count == 1 ? "" : "s"; }
+// "3.21 K (3,210)", and small numbers once.
+std::string rounded_and_exact(std::string rounded, uint64_t exact) {
+  const std::string grouped = format_grouped(exact);
+  return rounded == grouped ? rounded : fmt::format("{} ({})", rounded, grouped);
+}
 
 void write_pairs(Output& out, const Terminal& terminal, const std::vector<Row>& rows) {
   const Column columns[] = {{"", false, false, &Paint::dim}, {"", false, true}};
@@ -36,11 +40,14 @@ std::string config_text(const ConfigSummary& config) {
   const auto add = [&](uint64_t number, std::string_view word) {
     if (number > 0) parts.push_back(fmt::format("{} {}", format_grouped(number), word));
   };
-  add(config.layers, "layers");
+  const auto add_counted = [&](uint64_t number, std::string_view noun) {
+    if (number > 0) parts.push_back(counted(number, noun));
+  };
+  add_counted(config.layers, "layer");
   add(config.hidden_size, "hidden");
-  add(config.heads, "heads");
-  if (config.kv_heads != config.heads) add(config.kv_heads, "kv heads");
-  add(config.experts, "experts");
+  add_counted(config.heads, "head");
+  if (config.kv_heads != config.heads) add_counted(config.kv_heads, "kv head");
+  add_counted(config.experts, "expert");
   add(config.vocab_size, "vocabulary");
   add(config.context_length, "context");
   return fmt::format("{}", fmt::join(parts, ", "));
@@ -61,11 +68,10 @@ std::vector<Row> summary_rows(const Model& model, const InspectReport& report) {
   const auto add = [&](std::string label, std::string text) {
     if (!text.empty()) rows.emplace_back(std::move(label), std::move(text));
   };
-  add("format", fmt::format("{}, {} file{}", name(model.format()), report.shard_count,
-                            plural(report.shard_count)));
+  add("format", fmt::format("{}, {}", name(model.format()), counted(report.shard_count, "file")));
   add("tensors", format_grouped(report.tensor_count));
-  add("parameters", fmt::format("{} ({})", format_count(report.parameter_count),
-                                format_grouped(report.parameter_count)));
+  add("parameters",
+      rounded_and_exact(format_count(report.parameter_count), report.parameter_count));
   add("size", size_text(report));
   add("architecture", profile.architecture);
   if (!profile.model_type.empty())
@@ -107,10 +113,7 @@ void write_files(Output& out, const Terminal& terminal, const Model& model,
   write_table(out, terminal, columns, files.size(), [&](size_t i, std::vector<std::string>& cells) {
     const ModelFile& file = files[i];
     cells = {file.name, format_bytes(file.size_bytes), std::string(name(file.role)),
-             file.role == FileRole::Weights
-                 ? fmt::format("{} tensor{}", format_grouped(file.tensor_count),
-                               plural(file.tensor_count))
-                 : std::string()};
+             file.role == FileRole::Weights ? counted(file.tensor_count, "tensor") : std::string()};
   });
   if (!report.missing_files.empty())
     out.write(fmt::format("  {} {}\n", Paint(terminal.color).yellow("missing:"),

@@ -33,7 +33,8 @@ void write_json(JsonWriter& json, const Model& model, const TensorDetail& detail
 
 void render_histogram(Output& out, const Terminal& terminal, std::string_view tensor,
                       const Histogram& histogram);
-void write_json(JsonWriter& json, std::string_view tensor, const Histogram& histogram);
+void write_json(JsonWriter& json, const Model& model, std::string_view tensor,
+                const Histogram& histogram);
 
 void render_diff(Output& out, const Terminal& terminal, std::string_view left,
                  std::string_view right, const DiffReport& report);

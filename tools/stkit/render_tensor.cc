@@ -53,8 +53,9 @@ void render_tensor(Output& out, const Terminal& terminal, const Model& model,
       {"type", std::string(name(tensor.dtype))},
       {"shape", shape_text(tensor.shape)},
       {"parameters", format_grouped(tensor.element_count)},
-      {"bytes",
-       fmt::format("{} ({})", format_bytes(tensor.size_bytes), format_grouped(tensor.size_bytes))},
+      {"bytes", tensor.size_bytes < 1024 ? format_grouped(tensor.size_bytes)
+                                         : fmt::format("{} ({})", format_bytes(tensor.size_bytes),
+                                                       format_grouped(tensor.size_bytes))},
       {"file", model.files()[tensor.file].name}};
   if (tensor.contiguous) rows.emplace_back("offset", format_grouped(tensor.offset_bytes));
   const Column columns[] = {{"", false, false, &Paint::dim}, {""}};
@@ -73,8 +74,8 @@ void render_tensor(Output& out, const Terminal& terminal, const Model& model,
 
 void write_json(JsonWriter& json, const Model& model, const TensorDetail& detail) {
   const TensorInfo& tensor = *detail.tensor;
-  json.begin_object().field("name", tensor.name).field("dtype", name(tensor.dtype));
-  json.key("shape").begin_array();
+  json.begin_object().field("path", model.reference());
+  json.field("name", tensor.name).field("dtype", name(tensor.dtype)).key("shape").begin_array();
   for (const uint64_t dimension : tensor.shape) json.value(dimension);
   json.end_array().field("parameters", tensor.element_count).field("bytes", tensor.size_bytes);
   json.field("file", model.files()[tensor.file].name).field("offset", tensor.offset_bytes);
@@ -108,8 +109,9 @@ void render_histogram(Output& out, const Terminal& terminal, std::string_view te
   });
 }
 
-void write_json(JsonWriter& json, std::string_view tensor, const Histogram& histogram) {
-  json.begin_object().field("tensor", tensor);
+void write_json(JsonWriter& json, const Model& model, std::string_view tensor,
+                const Histogram& histogram) {
+  json.begin_object().field("path", model.reference()).field("tensor", tensor);
   json.field("low", histogram.low).field("high", histogram.high).key("buckets").begin_array();
   for (const uint64_t count : histogram.buckets) json.value(count);
   json.end_array().key("stats");

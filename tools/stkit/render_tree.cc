@@ -131,7 +131,7 @@ class TreeWriter {
     if (const TensorInfo* tensor = branch.node->tensor)
       detail += fmt::format("  {} {}", name(tensor->dtype), shape_text(tensor->shape));
     if (!branch.node->children.empty())
-      detail += fmt::format("  {} tensors, {}", format_grouped(branch.node->tensors * times),
+      detail += fmt::format("  {}, {}", counted(branch.node->tensors * times, "tensor"),
                             format_bytes(branch.node->bytes * times));
     const size_t used = display_width(margin) + display_width(detail);
     const std::string label =
@@ -150,8 +150,8 @@ class TreeWriter {
 void render_tree(Output& out, const Terminal& terminal, const Model& model,
                  std::span<const uint32_t> selected) {
   const Node root = build(model, selected);
-  out.write(fmt::format("{}  {} tensors, {}\n", Paint(terminal.color).bold(printable(model.name())),
-                        format_grouped(root.tensors), format_bytes(root.bytes)));
+  out.write(fmt::format("{}  {}, {}\n", Paint(terminal.color).bold(printable(model.name())),
+                        counted(root.tensors, "tensor"), format_bytes(root.bytes)));
   TreeWriter(out, terminal).write(root, "", 1);
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "stkit/text.h"
 #include "table.h"
 
@@ -17,6 +20,10 @@ std::string paint_severity(const Paint& paint, Severity severity, std::string_vi
   return paint.cyan(text);
 }
 
+std::string_view hint_of(const Finding& finding) {
+  return finding.hint.empty() ? info(finding.check).cure : std::string_view(finding.hint);
+}
+
 void render_finding(Output& out, const Paint& paint, const Finding& finding) {
   const CheckInfo& check = info(finding.check);
   const std::string word(name(finding.severity()));
@@ -26,13 +33,8 @@ void render_finding(Output& out, const Paint& paint, const Finding& finding) {
   out.write(fmt::format("  {}{} {} {}\n      {}\n", paint_severity(paint, finding.severity(), word),
                         std::string(7 - word.size(), ' '), check.id, paint.dim(check.slug),
                         message));
-  out.write(
-      fmt::format("      hint: {}\n",
-                  printable(finding.hint.empty() ? check.cure : std::string_view(finding.hint))));
-}
-
-std::string count_text(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
+  if (const std::string_view hint = hint_of(finding); !hint.empty())
+    out.write(fmt::format("      hint: {}\n", printable(hint)));
 }
 
 // Values of annotations: what would end them, or start another, is percent-encoded.
@@ -71,27 +73,40 @@ void render_findings(Output& out, const Terminal& terminal, std::string_view ref
   const uint64_t errors = report.count(Severity::Error);
   const uint64_t warnings = report.count(Severity::Warning);
   const uint64_t notes = report.count(Severity::Note);
-  if (errors > 0) verdict += ", " + count_text(errors, "error");
-  if (warnings > 0) verdict += ", " + count_text(warnings, "warning");
-  if (notes > 0) verdict += ", " + count_text(notes, "note");
+  if (errors > 0) verdict += ", " + counted(errors, "error");
+  if (warnings > 0) verdict += ", " + counted(warnings, "warning");
+  if (notes > 0) verdict += ", " + counted(notes, "note");
   out.write(fmt::format("{}: {} ({}, {}, {})\n", printable(reference), verdict,
-                        count_text(report.files, "file"), count_text(report.tensors, "tensor"),
+                        counted(report.files, "file"), counted(report.tensors, "tensor"),
                         format_bytes(report.bytes)));
   if (report.model_digest) out.write(fmt::format("model digest: {}\n", *report.model_digest));
 }
 
-void render_annotations(Output& out, const ValidateReport& report) {
+std::string path_in_workspace(const std::string& path, const std::string& workspace) {
+  namespace fs = std::filesystem;
+  fs::path shown = fs::path(path).lexically_normal();
+  std::error_code error;
+  if (!workspace.empty())
+    if (const fs::path whole = fs::absolute(shown, error); !error) {
+      const fs::path below =
+          whole.lexically_normal().lexically_relative(fs::path(workspace).lexically_normal());
+      if (!below.empty() && *below.begin() != "..") shown = below;
+    }
+  return shown.string();
+}
+
+void render_annotations(Output& out, const ValidateReport& report, const std::string& workspace) {
   for (const Finding& finding : report.findings) {
     const CheckInfo& check = info(finding.check);
     std::string line = fmt::format("::{} ", annotation_level(finding.severity()));
     if (!finding.path.empty())
-      line += fmt::format("file={},", annotation_text(printable(finding.path), true));
-    const std::string_view hint =
-        finding.hint.empty() ? check.cure : std::string_view(finding.hint);
-    line += fmt::format("title={} {}::{}%0Ahint: {}\n", check.id, check.slug,
-                        annotation_text(printable(finding.message), false),
-                        annotation_text(printable(hint), false));
-    out.write(line);
+      line += fmt::format(
+          "file={},", annotation_text(printable(path_in_workspace(finding.path, workspace)), true));
+    line += fmt::format("title={} {}::{}", check.id, check.slug,
+                        annotation_text(printable(finding.message), false));
+    if (const std::string_view hint = hint_of(finding); !hint.empty())
+      line += "%0Ahint: " + annotation_text(printable(hint), false);
+    out.write(line + '\n');
   }
 }
 

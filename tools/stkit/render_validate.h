@@ -15,7 +15,10 @@ void render_findings(Output& out, const Terminal& terminal, std::string_view ref
                      const ValidateReport& report, bool strict);
 
 // ::error file=model.safetensors,title=ST021 truncated::the file ends ...
-void render_annotations(Output& out, const ValidateReport& report);
+// GitHub finds a file by its path below the folder that the repository is checked out in,
+// `workspace`; empty: the current folder.
+void render_annotations(Output& out, const ValidateReport& report, const std::string& workspace);
+std::string path_in_workspace(const std::string& path, const std::string& workspace);
 
 void render_check_list(Output& out, const Terminal& terminal);
 void render_check(Output& out, const Terminal& terminal, const CheckInfo& check);

@@ -15,10 +15,12 @@ std::string error_text(const Error& error) {
   return text;
 }
 
-std::string error_json(const Error& error) {
+std::string error_json(const Error& error, std::string_view model) {
   std::string text;
   JsonWriter json(text);
-  json.begin_object().key("error").begin_object();
+  json.begin_object();
+  if (!model.empty()) json.field("path", model);
+  json.key("error").begin_object();
   json.field("code", info(error.code).name).field("exit", info(error.code).exit_code);
   json.field("path", error.path).field("message", error.message).field("hint", error.hint);
   json.end_object().end_object();

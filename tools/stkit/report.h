@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "stkit/error.h"
 
@@ -13,8 +14,8 @@ class Output;
 //     hint: the file is truncated; download it again
 std::string error_text(const Error& error);  // without "error: "
 
-// {"error":{"code","exit","path","message","hint"}}
-std::string error_json(const Error& error);
+// {"error":{"code","exit","path","message","hint"}}; as one of several, {"path":MODEL,"error":...}
+std::string error_json(const Error& error, std::string_view model = {});
 
 // Says it on stderr (and as JSON on stdout, where that was asked for); returns the exit code.
 int report_error(const Error& error, bool json, Output& out);

@@ -28,10 +28,6 @@ double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string tensors_text(uint64_t count) {
-  return fmt::format("{} {}", format_grouped(count), count == 1 ? "tensor" : "tensors");
-}
-
 // One bar cut in parts, and a table that names them.
 std::string stacked_bar(std::string_view description, const std::vector<Part>& parts) {
   uint64_t whole = 0;
@@ -109,7 +105,7 @@ std::string dtype_chart(const InspectReport& report) {
   for (const auto& [dtype, row] : report.dtypes)
     parts.push_back({name(dtype), 0, row.bytes,
                      fmt::format("{} parameters in {}", format_count(row.parameters),
-                                 tensors_text(row.tensors))});
+                                 counted(row.tensors, "tensor"))});
   std::ranges::sort(parts, std::ranges::greater{},
                     [](const Part& part) { return std::pair(part.bytes, part.label); });
   for (size_t i = 0; i < parts.size(); ++i) parts[i].colour = i % kColours;
@@ -127,8 +123,8 @@ std::string role_chart(const Model& model) {
   std::vector<Part> parts;
   for (size_t role = 0; role < kTensorRoles; ++role)
     if (tensors[role] > 0)
-      parts.push_back(
-          {name(static_cast<TensorRole>(role)), role, bytes[role], tensors_text(tensors[role])});
+      parts.push_back({name(static_cast<TensorRole>(role)), role, bytes[role],
+                       counted(tensors[role], "tensor")});
   return stacked_bar("bytes by role", parts);
 }
 
@@ -169,12 +165,12 @@ std::string histogram_chart(std::string_view tensor, const Histogram& histogram)
   const uint64_t most = histogram.buckets.empty() ? 0 : std::ranges::max(histogram.buckets);
   out += most == 0 ? "<p class=\"quiet\">No finite values.</p>" : buckets_chart(histogram, most);
   if (stats.values > stats.nan + stats.inf)
-    fmt::format_to(std::back_inserter(out),
-                   "<p class=\"quiet small\">{} values · mean {:.4g} · std {:.4g} · {} zero",
-                   format_grouped(stats.values), stats.mean, stats.std, format_grouped(stats.zero));
+    fmt::format_to(
+        std::back_inserter(out), "<p class=\"quiet small\">{} · mean {:.4g} · std {:.4g} · {} zero",
+        counted(stats.values, "value"), stats.mean, stats.std, format_grouped(stats.zero));
   else
-    fmt::format_to(std::back_inserter(out), "<p class=\"quiet small\">{} values",
-                   format_grouped(stats.values));
+    fmt::format_to(std::back_inserter(out), "<p class=\"quiet small\">{}",
+                   counted(stats.values, "value"));
   if (stats.nan > 0) out += fmt::format(" · <b>{} NaN</b>", format_grouped(stats.nan));
   if (stats.inf > 0) out += fmt::format(" · <b>{} infinite</b>", format_grouped(stats.inf));
   return out + "</p>\n";

@@ -79,10 +79,6 @@ void append_card(std::string& out, std::string_view label, std::string_view valu
       label, value, note);
 }
 
-std::string counted(uint64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", format_grouped(count), count == 1 ? one : many);
-}
-
 void append_cards(std::string& out, const InspectReport& report) {
   const Profile& profile = report.profile;
   out += "<div class=\"cards\">";
@@ -91,7 +87,7 @@ void append_cards(std::string& out, const InspectReport& report) {
   append_card(out, "Size", format_bytes(report.total_bytes),
               fmt::format("{} B", format_grouped(report.total_bytes)));
   append_card(out, "Tensors", format_grouped(report.tensor_count),
-              fmt::format("in {}", counted(report.shard_count, "file", "files")));
+              fmt::format("in {}", counted(report.shard_count, "file")));
   const auto main_type = std::ranges::max_element(
       report.dtypes, {}, [](const auto& entry) { return entry.second.bytes; });
   if (main_type != report.dtypes.end() && report.weight_bytes > 0)
@@ -147,10 +143,9 @@ std::string configuration(const InspectReport& report) {
   std::string rows;
   for (const auto& number : numbers)
     if (number.value > 0) append_fact(rows, number.label, format_grouped(number.value));
-  append_fact(rows, "Weights", fmt::format("{} bytes", format_grouped(report.weight_bytes)));
-  append_fact(rows, "Headers", fmt::format("{} bytes", format_grouped(report.header_bytes)));
-  append_fact(rows, "Other bytes",
-              fmt::format("{} bytes", format_grouped(report.unaccounted_bytes)));
+  append_fact(rows, "Weights", counted(report.weight_bytes, "byte"));
+  append_fact(rows, "Headers", counted(report.header_bytes, "byte"));
+  append_fact(rows, "Other bytes", counted(report.unaccounted_bytes, "byte"));
   return "<table class=\"facts\">" + rows + "</table>";
 }
 
@@ -163,8 +158,7 @@ std::string metadata(const Model& model) {
     append_fact(rows, text(key, 80), text(value, 1000));
   }
   if (model.metadata().size() > kMostMetadata)
-    append_fact(rows, "…",
-                counted(model.metadata().size() - kMostMetadata, "more key", "more keys"));
+    append_fact(rows, "…", counted(model.metadata().size() - kMostMetadata, "more key"));
   return "<div class=\"scroll\"><table class=\"facts\">" + rows + "</table></div>";
 }
 
@@ -184,10 +178,10 @@ std::string files(const Model& model) {
   out += "</tbody></table></div>";
   if (model.files().size() > kMostFiles)
     fmt::format_to(std::back_inserter(out), "<p class=\"quiet\">and {}</p>",
-                   counted(model.files().size() - kMostFiles, "more file", "more files"));
+                   counted(model.files().size() - kMostFiles, "more file"));
   if (model.files().size() <= kMostOpenFiles) return out;
-  return fmt::format("<details><summary>{} files</summary>{}</details>",
-                     format_grouped(model.files().size()), out);
+  return fmt::format("<details><summary>{}</summary>{}</details>",
+                     counted(model.files().size(), "file"), out);
 }
 
 }  // namespace

@@ -156,6 +156,7 @@ Result<std::vector<Outcome>> hash_all(const Folder& folder, std::span<const Prom
       items[i].size_bytes = (*file)->size_bytes();
     else
       outcomes[i].unreadable = std::move(file.error());
+    if (!file) items[i].state = ItemState::Failed;
   }
   ReadingProgress progress(run.progress, "hashing", items);
   ReadBuffers buffers(run, 1);

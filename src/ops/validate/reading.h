@@ -1,6 +1,9 @@
 // Progress of work that reads files.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -8,7 +11,8 @@
 
 namespace stkit {
 
-// Ends as failed unless done() was called.
+// Items are queued, active from their first byte on, and done at their last. Ends as failed unless
+// done() was called.
 class ReadingProgress {
  public:
   ReadingProgress(Progress* progress, std::string_view action,
@@ -17,13 +21,17 @@ class ReadingProgress {
   ReadingProgress& operator=(const ReadingProgress&) = delete;
   ~ReadingProgress();
 
-  void advance(uint32_t item, uint64_t bytes) {  // thread-safe
-    if (progress_ != nullptr) progress_->advance(item, bytes);
-  }
+  void advance(uint32_t item, uint64_t bytes);  // thread-safe
   void done() { ok_ = true; }
 
  private:
+  struct Item {
+    uint64_t size_bytes = 0;
+    std::atomic<uint64_t> done_bytes{0};
+  };
+
   Progress* progress_;
+  std::unique_ptr<Item[]> items_;
   bool ok_ = false;
 };
 

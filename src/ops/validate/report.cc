@@ -37,11 +37,13 @@ void take_findings(std::vector<Finding> findings, ValidateReport& report) {
       const Finding& kind = findings[listed];
       const size_t rest = last - listed;
       report.folded[static_cast<size_t>(kind.severity())] += rest - 1;
-      report.findings.push_back({.check = kind.check,
-                                 .path = kind.path,
-                                 .message = fmt::format("{} more of this kind, from '{}' on",
-                                                        format_grouped(rest), kind.tensor),
-                                 .severity_override = kind.severity()});
+      report.findings.push_back(
+          {.check = kind.check,
+           .path = kind.path,
+           .message =
+               format_grouped(rest) + " more of this kind" +
+               (kind.tensor.empty() ? std::string() : fmt::format(", from '{}' on", kind.tensor)),
+           .severity_override = kind.severity()});
     }
     first = last;
   }
@@ -58,7 +60,7 @@ bool ValidateReport::ok(bool strict) const {
 
 void write_json(JsonWriter& json, const ValidateReport& report, bool strict) {
   json.begin_object();
-  json.field("ok", report.ok(strict));
+  json.field("path", report.reference).field("ok", report.ok(strict));
   json.field("errors", report.count(Severity::Error));
   json.field("warnings", report.count(Severity::Warning));
   json.field("notes", report.count(Severity::Note));

@@ -136,12 +136,12 @@ void report_vocabulary(Context& context, const std::string& path, const Beyond& 
                        const TensorInfo& embedding) {
   if (beyond.vocabulary.empty()) return;
   const auto& last = std::ranges::max(beyond.vocabulary, {}, &Token::id);
-  context.report({.check = Check::TokenizerTooLarge,
-                  .path = path,
-                  .tensor = std::string(embedding.name),
-                  .message = fmt::format("the largest token id is {}, but the embedding '{}' has "
-                                         "{} rows",
-                                         last.id, embedding.name, beyond.rows)});
+  context.report(
+      {.check = Check::TokenizerTooLarge,
+       .path = path,
+       .tensor = std::string(embedding.name),
+       .message = fmt::format("the largest token id is {}, but the embedding '{}' has {}", last.id,
+                              embedding.name, counted(beyond.rows, "row"))});
 }
 
 void report_added(Context& context, const std::string& path, const Beyond& beyond,
@@ -154,10 +154,9 @@ void report_added(Context& context, const std::string& path, const Beyond& beyon
       {.check = Check::TokenizerTooLarge,
        .path = path,
        .tensor = std::string(embedding.name),
-       .message =
-           fmt::format("{} added {} no row in the embedding of {} rows, first '{}' (id {})",
-                       beyond.added.size(), beyond.added.size() == 1 ? "token has" : "tokens have",
-                       beyond.rows, printable(first.text, 40), first.id),
+       .message = fmt::format("{} no row in the embedding of {}, first '{}' (id {})",
+                              counted(beyond.added.size(), "added token has", "added tokens have"),
+                              counted(beyond.rows, "row"), printable(first.text, 40), first.id),
        .hint = "prompts that hold them fail; resize the embedding or take the tokens out",
        .severity_override = placeholders ? Severity::Note : Severity::Warning});
 }

@@ -51,6 +51,7 @@ Result<ValidateReport> validate(std::string_view reference, const ValidateOption
   for (const Row& row : kRows)
     if (!row.for_loader || options.loader) row.check(context);
   ValidateReport report;
+  report.reference = reference;
   if (options.deep) {
     STKIT_TRY(check_weights(context));
     STKIT_TRY(check_zero_tail(context));

@@ -66,12 +66,14 @@ void judge(Context& context, const TensorInfo& tensor, const StatsAccumulator& s
                     .message = std::move(message),
                     .severity_override = severity});
   };
-  const std::string of =
-      fmt::format("of the {} values of '{}'", format_grouped(values), tensor.name);
+  const std::string of = fmt::format("of the {} of '{}'", counted(values, "value"), tensor.name);
+  const auto be = [](uint64_t count) { return count == 1 ? "is" : "are"; };
   if (seen.nan > 0)
-    report(Check::NanWeights, fmt::format("{} {} are NaN", format_grouped(seen.nan), of));
+    report(Check::NanWeights,
+           fmt::format("{} {} {} NaN", format_grouped(seen.nan), of, be(seen.nan)));
   if (seen.inf > 0)
-    report(Check::InfWeights, fmt::format("{} {} are infinite", format_grouped(seen.inf), of),
+    report(Check::InfWeights,
+           fmt::format("{} {} {} infinite", format_grouped(seen.inf), of, be(seen.inf)),
            is_parameter(tensor.name) ? std::nullopt : std::optional(Severity::Warning));
   if (!is_matrix(tensor) || !is_weight(tensor.name) || seen.finite < values) return;
   if (seen.zero == values) {

@@ -106,6 +106,14 @@ TEST(FormatGrouped, SetsCommas) {
   EXPECT_EQ(format_grouped(kMax), "18,446,744,073,709,551,615");
 }
 
+TEST(Counted, KnowsOneFromMany) {
+  EXPECT_EQ(counted(0, "tensor"), "0 tensors");
+  EXPECT_EQ(counted(1, "tensor"), "1 tensor");
+  EXPECT_EQ(counted(91'991, "tensor"), "91,991 tensors");
+  EXPECT_EQ(counted(1, "byte is", "bytes are"), "1 byte is");
+  EXPECT_EQ(counted(2, "byte is", "bytes are"), "2 bytes are");
+}
+
 TEST(FormatSeconds, PicksTheUnit) {
   EXPECT_EQ(format_seconds(0.0042), "4.2 ms");
   EXPECT_EQ(format_seconds(0.014), "14 ms");

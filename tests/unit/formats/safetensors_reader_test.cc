@@ -177,6 +177,39 @@ TEST(SafetensorsReader, RefusesALengthBeforeReadingThatMuch) {
   }
 }
 
+// R0: 4 bytes of the parser for each bracket and comma, and an entry for each key, are bounded.
+TEST(SafetensorsReader, RefusesAHeaderThatWouldTakeFarMoreMemoryThanItsSize) {
+  struct Row {
+    const char* name;
+    std::string begin, repeated, end;
+    size_t size_bytes;
+  };
+  for (const Row& row : {Row{"an array", "[", "0,", "0]", 26'000'000},
+                         Row{"a list in an entry", R"({"a":[)", "0,", "0]}", 26'000'000},
+                         Row{"entries without names", "{", R"("":0,)", R"("":0})", 4'000'000},
+                         Row{"a backslash in front", "{\\\"[", "0,", "0]", 26'000'000}}) {
+    std::string text = row.begin;
+    while (text.size() < row.size_bytes) text += row.repeated;
+    text += row.end;
+    const std::string bytes = test::safetensors_bytes(text, "");
+    const SafetensorsHeader refused = read_bytes(bytes);
+    ASSERT_EQ(ids(test::serious(refused)), "header-too-large ") << row.name;
+    EXPECT_NE(refused.findings.back().message.find("of memory; the limit is"), std::string::npos)
+        << refused.findings.back().message;
+  }
+}
+
+TEST(SafetensorsReader, TrustsWhoRaisesTheLimit) {
+  std::string text = "{";
+  while (text.size() < 4'000'000) text += R"("":0,)";
+  text.back() = '}';
+  const std::string bytes = test::safetensors_bytes(text, "");
+  EXPECT_EQ(ids(test::serious(read_bytes(bytes))), "header-too-large ");
+  const std::string read = ids(test::serious(read_bytes(bytes, 400'000'000)));
+  EXPECT_NE(read.find("bad-tensor-entry"), std::string::npos) << read;
+  EXPECT_EQ(read.find("header-too-large"), std::string::npos) << read;
+}
+
 // T5
 TEST(SafetensorsReader, TakesAHeaderOfExactlyTheLimit) {
   std::string text = R"({"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";

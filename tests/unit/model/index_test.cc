@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 
 #include "stkit/json.h"
 #include "stkit/model.h"
@@ -286,6 +287,31 @@ TEST(Index, OneByteMissingInOneOf118Shards) {
   const Result<Model> opened = Model::open(dir.path().string());
   ASSERT_FALSE(opened);
   EXPECT_EQ(fs::path(opened.error().path).filename(), shard);
+}
+
+// R0: each missing shard is a finding, up to a number that no real model has.
+TEST(Index, OfVeryManyMissingFilesIsToldInBoundedSpace) {
+  const TempDir dir;
+  std::vector<std::pair<std::string, std::string>> map;
+  for (int i = 0; i < 20'000; ++i)
+    map.emplace_back(fmt::format("t{}", i), fmt::format("part{}-00001-of-00002.safetensors", i));
+  for (int i = 0; i < 20'000; ++i)
+    map.emplace_back(fmt::format("u{}", i), fmt::format("../{}.safetensors", i));
+  for (int i = 0; i < 20'000; ++i)
+    map.emplace_back(fmt::format("v{}", i), fmt::format("folder{}/a.safetensors", i));
+  write_index(dir.path(), map);
+  const Model model = scan(dir.path());
+  std::map<std::pair<Check, std::string>, size_t> last;
+  std::map<Check, size_t> count;
+  for (const Finding& finding : model.findings()) {
+    ++count[finding.check];
+    ++last[{finding.check, finding.message}];
+  }
+  EXPECT_EQ(count[Check::MissingShard], 1001u);
+  EXPECT_EQ(count[Check::UnsafePath], 1001u);
+  EXPECT_EQ(count[Check::IncompleteSet], 1000u) << "sets beyond that are not looked at";
+  EXPECT_EQ((last[{Check::MissingShard, "the index names 39,000 more files of this kind"}]), 1u);
+  EXPECT_EQ((last[{Check::UnsafePath, "the index names 19,000 more files of this kind"}]), 1u);
 }
 
 TEST(Index, DamagedShardsAreNotBlamedOnTheIndex) {

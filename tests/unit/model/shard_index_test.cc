@@ -60,6 +60,18 @@ struct Malformed {
   bool usable;
 };
 
+TEST(ShardIndex, OfMillionsOfEntriesIsRefused) {  // R0
+  std::string text = R"({"weight_map":{)";
+  while (text.size() < 3'000'000) text += R"("":"",)";
+  text.back() = '}';
+  const ShardIndex index = parse(text + "}");
+  EXPECT_FALSE(index.usable);
+  EXPECT_TRUE(index.entries.empty());
+  ASSERT_EQ(index.findings.size(), 1u);
+  EXPECT_EQ(index.findings[0].check, Check::BadIndex);
+  EXPECT_NE(index.findings[0].message.find("of memory; the limit is"), std::string::npos);
+}
+
 TEST(ShardIndex, SaysWhatIsWrong) {
   const Malformed cases[] = {
       {"empty file", "", Check::BadIndex, "", false},

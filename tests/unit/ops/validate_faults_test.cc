@@ -161,7 +161,7 @@ const Fault kFaults[] = {
      [](TinyModel& m) { m.files["generation_config.json"] = "{"; }, ""},
     {"NaN", Check::NanWeights,
      [](TinyModel& m) { m.tensors[kDown].data = std::string(kBf16Nan) + repeated(kBf16Half, 127); },
-     "1 of the 128 values of 'model.layers.2.mlp.down_proj.weight' are NaN", deep},
+     "1 of the 128 values of 'model.layers.2.mlp.down_proj.weight' is NaN", deep},
     {"infinity", Check::InfWeights,
      [](TinyModel& m) {
        m.tensors[kDown].data = repeated(kBf16Half, 126) + repeated(kBf16Infinity, 2);

@@ -43,6 +43,12 @@ TEST(ValidateReport, FoldsManyOfAKind) {
   EXPECT_EQ(report.count(Severity::Warning), 21u);
 }
 
+TEST(ValidateReport, FoldsWhatIsAboutNoTensor) {
+  ValidateReport report;
+  take_findings(std::vector<Finding>(30, finding(Check::UnsafePath, "a", "")), report);
+  EXPECT_EQ(report.findings.back().message, "10 more of this kind");
+}
+
 TEST(ValidateReport, StrictCountsWarnings) {
   ValidateReport report;
   take_findings({finding(Check::ZeroTensor, "a", "t")}, report);

@@ -1,0 +1,1 @@
+stkit validate two.safetensors --write-checksums --json

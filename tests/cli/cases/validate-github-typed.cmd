@@ -1,0 +1,1 @@
+stkit validate ./short.safetensors --format github
