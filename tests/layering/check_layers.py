@@ -30,6 +30,7 @@ THIRD_PARTY = {
     "simdjson": ["src/base/json_reader.cc"],
     "hwy/": ["src/kernels/"],
     "openssl/": ["src/base/digest.cc"],
+    "curl/": ["src/hub/http.cc"],
     "CLI/": ["tools/stkit/"],
     "spdlog/": ["tools/stkit/"],
     "fmt/": ["src/", "tools/stkit/"],
