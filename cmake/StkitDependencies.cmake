@@ -49,9 +49,10 @@ endif()
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
-# From the system only: it gets security updates there.
+# From the system only: they get security updates there.
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
 find_package(ZLIB 1.2.11 REQUIRED)
+find_package(CURL 7.74 REQUIRED)
 
 stkit_dependency(fmt fmt::fmt
   https://github.com/fmtlib/fmt/releases/download/11.1.4/fmt-11.1.4.zip

@@ -31,6 +31,7 @@ THIRD_PARTY = {
     "hwy/": ["src/kernels/"],
     "openssl/": ["src/base/digest.cc"],
     "zlib.h": ["src/formats/inflate.cc"],
+    "curl/": ["src/hub/http.cc"],
     "CLI/": ["tools/stkit/"],
     "spdlog/": ["tools/stkit/"],
     "fmt/": ["src/", "tools/stkit/"],

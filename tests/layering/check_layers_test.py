@@ -36,6 +36,7 @@ FAULTS = [
     ("simdjson astray", "src/model/model.cc", "#include <simdjson.h>\n", "<simdjson.h> belongs in"),
     ("simdjson in quotes", "src/model/model.cc", '#include "simdjson.h"\n', "<simdjson.h> belongs in"),
     ("highway astray", "src/model/model.cc", '#include "hwy/highway.h"\n', "<hwy/highway.h> belongs in"),
+    ("libcurl astray", "src/model/model.cc", "#include <curl/curl.h>\n", "<curl/curl.h> belongs in"),
     ("openssl astray", "src/model/model.cc", "#include <openssl/sha.h>\n", "<openssl/sha.h> belongs in"),
     ("CLI11 in the library", "src/model/model.cc", "#include <CLI/CLI.hpp>\n", "<CLI/CLI.hpp> belongs in"),
     ("spdlog in the library", "src/model/model.cc", "#include <spdlog/spdlog.h>\n", "belongs in tools/stkit/"),

@@ -114,7 +114,8 @@ set_up_build() {
   cmake_is_new_enough || tools="$tools cmake"
   has ninja || has make || tools="$tools ninja-build"
   # shellcheck disable=SC2086  # a list of names
-  install_packages $tools libssl-dev zlib1g-dev libfmt-dev libsimdjson-dev libhwy-dev libcli11-dev libspdlog-dev
+  install_packages $tools libssl-dev zlib1g-dev libcurl4-openssl-dev libfmt-dev libsimdjson-dev \
+    libhwy-dev libcli11-dev libspdlog-dev
   choose_compiler ||
     die "no C++ compiler with std::expected" "install g++ 12 or newer, or clang 19 or newer"
   cmake_is_new_enough ||
