@@ -74,6 +74,8 @@ class JsonValue {
 
   // Copies what it needs of `text`.
   static Result<JsonValue> parse(std::string_view text);
+  // A small part of a document that is being read from front to back.
+  static Result<JsonValue> read(JsonCursor cursor);
 
   JsonType type() const { return type_; }
   bool is_null() const { return type_ == JsonType::Null; }

@@ -73,6 +73,8 @@ Result<JsonValue> JsonValue::parse(std::string_view text) {
   return value;
 }
 
+Result<JsonValue> JsonValue::read(JsonCursor cursor) { return JsonTreeBuilder::build(cursor); }
+
 const JsonValue* JsonValue::find(std::string_view key) const {
   for (auto member = members_.rbegin(); member != members_.rend(); ++member)
     if (member->first == key) return &member->second;

@@ -21,7 +21,7 @@ LAYERS = {
     "quant": ["kernels", "tensor", "base"],
     "hub": ["io", "base"],
     "pipeline": ["model", "io", "tensor", "base"],
-    "gguf_export": ["model", "formats", "quant", "base"],
+    "gguf_export": ["model", "formats", "quant", "kernels", "tensor", "base"],
     "ops": ["model", "formats", "kernels", "quant", "hub", "pipeline", "gguf_export", "io", "tensor", "base"],
 }
 

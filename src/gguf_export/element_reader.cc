@@ -1,0 +1,201 @@
+#include "gguf_export/element_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/convert.h"
+
+namespace stkit::gguf_export {
+namespace {
+
+// Read of an input at a time, on the stack: it stays in the L1 cache until it is converted.
+constexpr size_t kPieceBytes = 16 * 1024;
+constexpr size_t kMaxElementBytes = 8;
+constexpr size_t kPieceElements = kPieceBytes / kMaxElementBytes;
+
+size_t element_bytes(DType dtype) {
+  const DTypeInfo& type = info(dtype);
+  STKIT_CHECK(type.block_elements == 1 && type.block_bytes <= kMaxElementBytes);
+  return type.block_bytes;
+}
+
+// Axes of one element vanish, and two that are one run of the input become one: what remains is
+// at the end of the array.
+void merge_axes(Box& box) {
+  std::array<Axis, Box::kMaxAxes> merged = {};
+  size_t at = Box::kMaxAxes;
+  for (size_t i = Box::kMaxAxes; i-- > 0;) {
+    const Axis axis = box.axes[i];
+    if (axis.count == 1) continue;
+    if (at < Box::kMaxAxes && axis.stride == merged[at].count * merged[at].stride)
+      merged[at].count *= axis.count;
+    else
+      merged[--at] = axis;
+  }
+  box.axes = merged;
+}
+
+}  // namespace
+
+Result<ElementReader> ElementReader::open(const Model& model, ElementSource source) {
+  ElementReader reader(model, std::move(source));
+  uint64_t end = 0;
+  bool plain = reader.source_.shift == 0 && !reader.source_.boxes.empty();
+  for (Box& box : reader.source_.boxes) {
+    merge_axes(box);
+    reader.ends_.push_back(end += box.element_count());
+    const DType dtype = model.tensors()[box.tensor].dtype;
+    plain &= !box.scale && (!reader.stored_ || *reader.stored_ == dtype);
+    reader.stored_ = dtype;
+  }
+  if (!plain) reader.stored_.reset();
+  if (reader.ends_.empty()) reader.ends_.push_back(reader.source_.constants.size());
+  STKIT_TRY(reader.load_scales());
+  return reader;
+}
+
+Result<void> ElementReader::load_scales() {
+  scales_.resize(source_.boxes.size());
+  for (size_t i = 0; i < scales_.size(); ++i) {
+    if (!source_.boxes[i].scale) continue;
+    const TensorInfo& tensor = model_->tensors()[source_.boxes[i].scale->tensor];
+    std::vector<std::byte> bytes(tensor.size_bytes);
+    STKIT_TRY(model_->read(tensor, 0, tensor.element_count, bytes));
+    scales_[i].resize(tensor.element_count);
+    kernels::to_float(tensor.dtype, bytes, scales_[i]);
+  }
+  return {};
+}
+
+std::optional<ByteRun> ElementReader::run() const {
+  if (!stored_ || source_.boxes.size() != 1) return std::nullopt;
+  const Box& box = source_.boxes.front();
+  const TensorInfo& tensor = model_->tensors()[box.tensor];
+  const Axis& last = box.axes.back();
+  if (!tensor.contiguous || last.count != box.element_count()) return std::nullopt;
+  if (last.count > 1 && last.stride != 1) return std::nullopt;
+  const uint64_t bytes = element_bytes(tensor.dtype);
+  return ByteRun{tensor.file, tensor.offset_bytes + box.first_element * bytes, last.count * bytes};
+}
+
+Result<void> ElementReader::for_each_run(uint64_t first, uint64_t count, UseRun use) const {
+  uint64_t done = 0;
+  auto at = static_cast<size_t>(std::ranges::upper_bound(ends_, first) - ends_.begin());
+  while (done < count) {
+    const uint64_t start = at == 0 ? 0 : ends_[at - 1];
+    const uint64_t part = std::min(count - done, ends_[at] - (first + done));
+    STKIT_TRY(for_each_run_of(source_.boxes[at], first + done - start, part, done, use));
+    done += part;
+    ++at;
+  }
+  return {};
+}
+
+Result<void> ElementReader::for_each_run_of(const Box& box, uint64_t first, uint64_t count,
+                                            uint64_t output_first, UseRun use) const {
+  // Where the last axis jumps through the input but the one before it does not, the two are read
+  // crosswise: as many whole rows of the output as are wanted, column by column.
+  const Axis& inner = box.axes[Box::kMaxAxes - 1];
+  const Axis& before = box.axes[Box::kMaxAxes - 2];
+  const bool crosswise = inner.stride != 1 && before.stride == 1;
+  const uint64_t run_elements = inner.stride == 1 ? inner.count : 1;
+
+  for (uint64_t done = 0; done < count;) {
+    uint64_t rest = first + done, input = box.first_element;
+    std::array<uint64_t, Box::kMaxAxes> index;
+    for (size_t i = Box::kMaxAxes; i-- > 0;) {
+      index[i] = rest % box.axes[i].count;
+      rest /= box.axes[i].count;
+      input += index[i] * box.axes[i].stride;
+    }
+    const uint64_t left = count - done;
+    if (crosswise && index[Box::kMaxAxes - 1] == 0 && left >= inner.count) {
+      const uint64_t rows = std::min(left / inner.count, before.count - index[Box::kMaxAxes - 2]);
+      for (uint64_t column = 0; column < inner.count; ++column)
+        STKIT_TRY(use(
+            {box, input + column * inner.stride, rows, output_first + done + column, inner.count}));
+      done += rows * inner.count;
+      continue;
+    }
+    const uint64_t part = std::min(left, run_elements - index[Box::kMaxAxes - 1] % run_elements);
+    STKIT_TRY(use({box, input, part, output_first + done, 1}));
+    done += part;
+  }
+  return {};
+}
+
+Result<void> ElementReader::read(uint64_t first, uint64_t count, std::span<float> out) const {
+  STKIT_CHECK(out.size() == count && count <= element_count() && first <= element_count() - count);
+  if (source_.boxes.empty())
+    std::ranges::copy(std::span(source_.constants).subspan(first, count), out.begin());
+  else
+    STKIT_TRY(for_each_run(first, count, [&](const Run& run) { return read_run(run, out); }));
+  if (source_.shift != 0)
+    for (float& value : out) value += source_.shift;
+  return {};
+}
+
+Result<void> ElementReader::read_run(const Run& run, std::span<float> out) const {
+  const TensorInfo& tensor = model_->tensors()[run.box.tensor];
+  const size_t size = element_bytes(tensor.dtype);
+  std::array<std::byte, kPieceBytes> bytes;
+  std::array<float, kPieceElements> strided;
+  for (uint64_t done = 0; done < run.count;) {
+    const auto part = static_cast<size_t>(std::min<uint64_t>(kPieceElements, run.count - done));
+    const auto piece = std::span(bytes).first(part * size);
+    STKIT_TRY(model_->read(tensor, run.input_first + done, part, piece));
+    const uint64_t place = run.output_first + done * run.step;
+    const auto values =
+        run.step == 1 ? out.subspan(place, part) : std::span<float>(strided).first(part);
+    kernels::to_float(tensor.dtype, piece, values);
+    if (run.box.scale) scale(run, done, values);
+    if (run.step != 1)
+      for (size_t i = 0; i < part; ++i) out[place + i * run.step] = values[i];
+    done += part;
+  }
+  return {};
+}
+
+void ElementReader::scale(const Run& run, uint64_t offset, std::span<float> values) const {
+  const BlockScale& scale = *run.box.scale;
+  const auto& scales = scales_[static_cast<size_t>(&run.box - source_.boxes.data())];
+  const uint64_t row_scales = (scale.columns + scale.block_columns - 1) / scale.block_columns;
+  for (size_t i = 0; i < values.size();) {
+    const uint64_t element = run.input_first + offset + i;
+    const uint64_t row = element / scale.columns, column = element % scale.columns;
+    const uint64_t block = column / scale.block_columns;
+    const uint64_t block_end = std::min((block + 1) * scale.block_columns, scale.columns);
+    const float factor = scales[row / scale.block_rows * row_scales + block];
+    const size_t end = i + std::min<uint64_t>(values.size() - i, block_end - column);
+    for (; i < end; ++i) values[i] *= factor;
+  }
+}
+
+Result<void> ElementReader::read_stored(uint64_t first, uint64_t count,
+                                        std::span<std::byte> out) const {
+  STKIT_CHECK(stored_ && count <= element_count() && first <= element_count() - count);
+  STKIT_CHECK(out.size() == count * element_bytes(*stored_));
+  return for_each_run(first, count, [&](const Run& run) { return read_run_stored(run, out); });
+}
+
+Result<void> ElementReader::read_run_stored(const Run& run, std::span<std::byte> out) const {
+  const TensorInfo& tensor = model_->tensors()[run.box.tensor];
+  const size_t size = element_bytes(*stored_);
+  if (run.step == 1)
+    return model_->read(tensor, run.input_first, run.count,
+                        out.subspan(run.output_first * size, run.count * size));
+  std::array<std::byte, kPieceBytes> bytes;
+  for (uint64_t done = 0; done < run.count;) {
+    const auto part = static_cast<size_t>(std::min<uint64_t>(kPieceElements, run.count - done));
+    const auto piece = std::span(bytes).first(part * size);
+    STKIT_TRY(model_->read(tensor, run.input_first + done, part, piece));
+    for (size_t i = 0; i < part; ++i)
+      std::memcpy(&out[(run.output_first + (done + i) * run.step) * size], &piece[i * size], size);
+    done += part;
+  }
+  return {};
+}
+
+}  // namespace stkit::gguf_export

@@ -1,0 +1,97 @@
+#include "gguf_export/export_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "formats/finding_log.h"
+#include "gguf_export/arch/registry.h"
+#include "gguf_export/general_keys.h"
+#include "gguf_export/model_keys.h"
+#include "gguf_export/prequantized.h"
+#include "gguf_export/tensor_plan.h"
+#include "gguf_export/tokenizer/tokenizer.h"
+#include "model/config.h"
+
+namespace stkit::gguf_export {
+namespace {
+
+constexpr std::string_view kUnderOwnNames = "none";
+constexpr uint32_t kQuantizationVersion = 2;  // of the blocks of ggml
+
+Result<const Architecture*> choose_architecture(const JsonValue* json, const ExportOptions& options,
+                                                const std::string& path) {
+  constexpr std::string_view kOwnNames =
+      "quantize the model under its own tensor names with "
+      "--arch none";
+  if (!options.architecture.empty()) {
+    if (const Architecture* named = find_architecture_by_name(options.architecture)) return named;
+    return fail(ErrorCode::Usage,
+                fmt::format("no architecture is called {}", quoted_name(options.architecture)),
+                fmt::format("known: {}, none", architecture_names()));
+  }
+  if (json == nullptr)
+    return fail(ErrorCode::NotFound, "there is no config.json, which says what kind of model it is",
+                std::string(kOwnNames), path);
+  const std::string_view class_name = architecture_class(*json);
+  if (class_name.empty())
+    return fail(ErrorCode::Unsupported, "config.json names no architecture", std::string(kOwnNames),
+                path);
+  if (const Architecture* known = find_architecture(class_name)) return known;
+  return fail(ErrorCode::Unsupported,
+              fmt::format("the architecture {} is not known", quoted_name(class_name)),
+              fmt::format("known: {}; or {}", architecture_names(), kOwnNames), path);
+}
+
+// What every file ends with.
+void add_last_keys(const ExportOptions& options, MetadataBuilder& out) {
+  out.set("general.quantization_version", kQuantizationVersion);
+  if (options.file_type) out.set("general.file_type", *options.file_type);
+}
+
+// The rows of the embedding are as many as the loader expects tokens.
+uint64_t vocabulary_of(std::span<const ExportTensor> tensors, const HyperParameters& config) {
+  const auto embedding = std::ranges::find(tensors, "token_embd.weight", &ExportTensor::name);
+  if (embedding != tensors.end() && !embedding->shape.empty()) return embedding->shape.front();
+  return config.count("vocab_size").value_or(0);
+}
+
+Result<ExportPlan> plan_under_own_names(const Model& model, const ExportOptions& options) {
+  ExportPlan plan{MetadataBuilder(kUnderOwnNames), {}, {}, {}};
+  STKIT_ASSIGN(plan.tensors, plan_same_tensors(model));
+  const JsonValue nothing;
+  const JsonValue* json = config(model);
+  const std::string_view class_name = json == nullptr ? "" : architecture_class(*json);
+  plan.metadata.set_text("general.architecture", class_name.empty() ? "unknown" : class_name);
+  add_general_keys(model, options.name, plan.tensors, plan.metadata);
+  add_last_keys(options, plan.metadata);
+  return plan;
+}
+
+}  // namespace
+
+Result<ExportPlan> plan_export(const Model& model, const ExportOptions& options) {
+  STKIT_TRY(check_exportable(model));
+  if (options.architecture == kUnderOwnNames) return plan_under_own_names(model, options);
+  const JsonValue* json = config(model);
+  STKIT_ASSIGN(const Architecture* architecture,
+               choose_architecture(json, options, model.reference()));
+  const JsonValue nothing;
+  const HyperParameters hyper(json == nullptr ? nothing : *json, architecture->defaults);
+
+  ExportPlan plan{MetadataBuilder(architecture->name), {}, {}, {}};
+  plan.model = {std::string(architecture->name), hyper.layers().value_or(0),
+                hyper.heads().value_or(0), hyper.kv_heads().value_or(0),
+                hyper.experts().value_or(0)};
+  STKIT_ASSIGN(plan.tensors, plan_tensors(model, *architecture, hyper));
+  plan.metadata.set_text("general.architecture", architecture->name);
+  add_general_keys(model, options.name, plan.tensors, plan.metadata);
+  STKIT_TRY(add_model_keys(*architecture, hyper, plan.metadata));
+  STKIT_TRY(add_tokenizer_keys(model, *architecture,
+                               {vocabulary_of(plan.tensors, hyper), options.pre_tokenizer},
+                               plan.metadata, plan.notes));
+  add_last_keys(options, plan.metadata);
+  return plan;
+}
+
+}  // namespace stkit::gguf_export
