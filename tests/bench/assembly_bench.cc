@@ -148,7 +148,10 @@ void compare(const Shards& shards, bool cold, bool sync, size_t rounds) {
     add("direct, 4 threads", IoMode::Direct, 4);
   }
   for (size_t round = 0; round <= rounds; ++round)  // the first warms up
-    for (Method& method : methods) {
+    for (size_t turn = 0; turn < methods.size(); ++turn) {
+      // What ran before leaves its traces in memory, so each has another before it every time.
+      Method& method =
+          methods[(turn * (round % 2 == 0 ? 1 : methods.size() - 1) + round) % methods.size()];
       std::filesystem::remove(shards.output());
       if (cold && !drop_caches()) return;
       if (!cold) shards.read_all();
