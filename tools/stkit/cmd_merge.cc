@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <vector>
 
 #include "command.h"
@@ -15,6 +13,7 @@
 #include "report.h"
 #include "session.h"
 #include "stkit/batch.h"
+#include "stkit/disk_space.h"
 #include "stkit/json.h"
 #include "stkit/merge.h"
 #include "stkit/text.h"
@@ -22,8 +21,6 @@
 
 namespace stkit::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::string_view kAnySource = "auto";
 constexpr FileFormat kSources[] = {FileFormat::Safetensors};
@@ -122,16 +119,6 @@ Result<void> check_arguments(const Options& options) {
   return {};
 }
 
-// What is free where the output will be made; nothing when the system does not say.
-std::optional<uint64_t> free_bytes(const std::string& output) {
-  std::error_code error;
-  fs::path place = fs::absolute(output, error);
-  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
-  const fs::space_info space = fs::space(place, error);
-  if (error || space.capacity == 0) return std::nullopt;
-  return space.available;
-}
-
 void warn_of(std::span<const std::string> warnings, std::string_view prefix = {}) {
   for (const std::string& warning : warnings)
     log_warning(fmt::format("{}{}", prefix, printable(warning)));
@@ -183,7 +170,7 @@ Result<int> merge_one(const Options& options, Session& session) {
       print_json(session, plan);
     else
       render_merge_plan(session.out(), session.terminal(), plan, plan.peak_memory_bytes(run),
-                        free_bytes(options.output));
+                        free_space(options.output));
     return 0;
   }
   STKIT_ASSIGN(const MergeReport report, merge(plan, run));

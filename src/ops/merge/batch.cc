@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "stkit/disk_space.h"
 #include "stkit/json.h"
 #include "stkit/text.h"
 
@@ -57,16 +58,6 @@ std::optional<uint64_t> whole_output(const std::string& output, const OpenOption
   return bytes;
 }
 
-// What is free where `folder` is or would be made; nothing when the system does not say.
-std::optional<uint64_t> free_bytes(fs::path folder) {
-  std::error_code error;
-  folder = fs::absolute(folder, error);
-  while (!fs::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
-  const fs::space_info space = fs::space(folder, error);
-  if (error || space.capacity == 0) return std::nullopt;
-  return space.available;
-}
-
 bool is_stop(const Error& error) {
   return error.code == ErrorCode::Interrupted || error.code == ErrorCode::Terminated;
 }
@@ -91,7 +82,7 @@ class BatchRun {
     uint64_t needed_bytes = 0;
     for (const BatchOutcome& outcome : report_.outcomes)
       if (outcome.state == BatchState::Planned) needed_bytes += outcome.output_bytes;
-    const std::optional<uint64_t> available = free_bytes(plan_.output_folder);
+    const std::optional<uint64_t> available = free_space(plan_.output_folder);
     // With continue_on_error as many as fit are wanted; each is checked by itself.
     if (!available || needed_bytes <= *available || plan_.options.continue_on_error) return {};
     return fail(
