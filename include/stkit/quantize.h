@@ -1,4 +1,4 @@
-// Quantization: the weights of a model as blocks of GGML's types, in one GGUF file.
+// Quantization: the weights of a model as blocks of GGML's types, in one file.
 #pragma once
 
 #include <cstdint>
@@ -32,18 +32,25 @@ Result<std::string_view> isq_for_profile(std::string_view profile);
 enum class NonFinite : uint8_t { Error, Zero, Keep };  // what becomes of NaN and infinities
 std::span<const std::string_view> non_finite_names();  // by value: "error", "zero", "keep"
 
+// Gguf: what ggml reads. Safetensors: the same blocks as U8 tensors, each row of a weight a row of
+// bytes; `__metadata__` has "quantization": "ggml" and for every tensor of blocks "ggml.<name>"
+// with its type and shape: {"type":"Q4_K","shape":[4096,4096]}.
+enum class QuantizeTarget : uint8_t { Gguf, Safetensors };
+std::span<const std::string_view> quantize_target_names();  // by value: "gguf", "safetensors"
+
 struct QuantizeOptions {
   std::string isq = "q4k";  // any case, with or without underscores
   // Glob of tensor names, type: one of isq_names(), f32, f16 or bf16. The first that matches
   // counts.
   std::vector<std::pair<std::string, std::string>> tensor_types = {};
-  std::string output_type = {};        // of the output matrix; empty: as any other
-  std::string embedding_type = {};     // of the token embedding
-  std::vector<std::string> keep = {};  // globs of tensors that keep their own type
-  bool pure = false;                   // no fallback types: where blocks do not divide a row, F16
-  bool only_if_plain = false;          // leave a model that is quantized already alone
-  std::string arch = {};               // general.architecture; empty: config.json's model_type
-  std::string imatrix = {};            // the path of an importance matrix
+  std::string output_type = {};               // of the output matrix; empty: as any other
+  std::string embedding_type = {};            // of the token embedding
+  std::vector<std::string> keep = {};         // globs of tensors that keep their own type
+  std::optional<QuantizeTarget> target = {};  // empty: by the ending of the output's name
+  bool pure = false;           // no fallback types: where blocks do not divide a row, F16
+  bool only_if_plain = false;  // leave a model that is quantized already alone
+  std::string arch = {};       // general.architecture; empty: config.json's model_type
+  std::string imatrix = {};    // the path of an importance matrix
   NonFinite on_non_finite = NonFinite::Error;
   bool measure = false;  // how far what is read back is from the weights, by tensor
   // Of every tensor: when one stays below, nothing is published. Measures.
@@ -71,7 +78,7 @@ class QuantizePlan {
   //
   //   matrix whose name ends in `weight`, not a norm   the type, or its fallback
   //   vector or norm                                   F32
-  //   anything else                                    its own type, or the smallest of GGUF's that
+  //   anything else                                    its own type; in GGUF the smallest that
   //                                                    holds all its values
   //
   // Fails on whatever would make the work fail but for the disk and the values of the weights.
@@ -132,5 +139,8 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
 // The documents of `quantize --dry-run --json` and `quantize --json`.
 void write_json(JsonWriter& json, const QuantizePlan& plan);
 void write_json(JsonWriter& json, const QuantizePlan& plan, const QuantizeReport& report);
+
+// One line a tensor, under a line of titles. REQUIRES: the errors were measured.
+std::string to_csv(const QuantizePlan& plan, const QuantizeReport& report);
 
 }  // namespace stkit

@@ -129,6 +129,8 @@ std::string by_tensors(const Model& model) {
 std::string find_quantization(const Model& model) {
   if (const JsonValue* json = config(model))
     if (std::string method = by_config(*json); !method.empty()) return method;
+  if (const auto said = model.metadata().find("quantization"); said != model.metadata().end())
+    return lower_case(said->second);  // what `quantize --target safetensors` writes
   if (std::string method = by_companion(model); !method.empty()) return method;
   return by_tensors(model);
 }

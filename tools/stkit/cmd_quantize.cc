@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <vector>
 
 #include "command.h"
@@ -14,6 +16,7 @@
 #include "stkit/json.h"
 #include "stkit/quantize.h"
 #include "stkit/text.h"
+#include "text_file.h"
 
 namespace stkit::cli {
 namespace {
@@ -21,9 +24,9 @@ namespace {
 constexpr int kAnswerIsNo = 1;
 
 struct Options {
-  std::string model, output;
+  std::string model, output, report;
   QuantizeOptions quantize;
-  std::string slider, profile, on_non_finite = "error", min_cosine;
+  std::string slider, profile, target, on_non_finite = "error", min_cosine;
   uint64_t bits = 0;
   std::vector<std::string> tensor_types;
   bool strict = false, no_sync = false, dry_run = false, verify = false;
@@ -53,6 +56,10 @@ Result<void> choose_isq(const Options& options, std::string& isq) {
 Result<QuantizeOptions> to_library(const Options& options) {
   QuantizeOptions out = options.quantize;
   STKIT_TRY(choose_isq(options, out.isq));
+  if (!options.target.empty()) {
+    const auto target = std::ranges::find(quantize_target_names(), options.target);
+    out.target = static_cast<QuantizeTarget>(target - quantize_target_names().begin());
+  }
   out.only_if_plain = !options.slider.empty();
   for (const std::string& text : options.tensor_types) {
     const size_t equals = text.rfind('=');
@@ -66,9 +73,47 @@ Result<QuantizeOptions> to_library(const Options& options) {
   if (!options.min_cosine.empty()) {
     STKIT_ASSIGN(out.min_cosine, parse_number<double>("--min-cosine", options.min_cosine));
   }
-  out.measure = options.verify;
+  out.measure = options.verify || !options.report.empty();
   out.sync = !options.no_sync;
   return out;
+}
+
+enum class ReportForm { Json, Csv };
+
+Result<ReportForm> report_form(const std::string& path) {
+  if (path.ends_with(".json")) return ReportForm::Json;
+  if (path.ends_with(".csv")) return ReportForm::Csv;
+  return fail(ErrorCode::Usage, "the report's name ends in neither .json nor .csv",
+              "the ending says what it is to be", path);
+}
+
+// What would keep the report from being written is said before the work, not after it.
+Result<void> check_report(const Options& options, const QuantizePlan& plan) {
+  if (options.report.empty()) return {};
+  STKIT_TRY(report_form(options.report));
+  STKIT_TRY(check_not_input(plan.model(), options.report));
+  std::error_code error;
+  if (!options.quantize.overwrite && std::filesystem::exists(options.report, error))
+    return fail(ErrorCode::OutputExists, "the report exists already", "replace it with --force",
+                options.report);
+  if (options.report == options.output)
+    return fail(ErrorCode::Usage, "--report and --output are one file", {}, options.report);
+  return {};
+}
+
+Result<void> write_report(const Options& options, const QuantizePlan& plan,
+                          const QuantizeReport& report) {
+  if (options.report.empty()) return {};
+  STKIT_ASSIGN(const ReportForm form, report_form(options.report));
+  std::string text;
+  if (form == ReportForm::Csv) {
+    text = to_csv(plan, report);
+  } else {
+    JsonWriter json(text, 2);
+    write_json(json, plan, report);
+    text += "\n";
+  }
+  return write_text_file(options.report, text, options.quantize.overwrite);
 }
 
 void show(Session& session, const QuantizePlan& plan, const QuantizeReport* report,
@@ -116,7 +161,9 @@ Result<int> run_quantize(const Options& options, Session& session) {
     show(session, plan, nullptr, true);
     return 0;
   }
+  STKIT_TRY(check_report(options, plan));
   STKIT_ASSIGN(const QuantizeReport report, quantize(plan, session.run_options()));
+  STKIT_TRY(write_report(options, plan, report));
   log_outcome(plan, report, library);
   show(session, plan, &report);
   return report.published ? 0 : kAnswerIsNo;
@@ -155,7 +202,9 @@ Action add_quantize(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   Options& o = *options;
   add_text(command, "MODEL", o.model, "MODEL", "What to quantize")->required();
-  add_text(command, "-o,--output", o.output, "FILE", "The GGUF file to write")->required();
+  add_text(command, "-o,--output", o.output, "FILE", "The file to write")->required();
+  add_choice(command, "--target", o.target, quantize_target_names(),
+             "The container: gguf, unless FILE ends in .safetensors");
   add_type_options(command, o);
   add_text(command, "--imatrix", o.quantize.imatrix, "FILE",
            "How much each column of a weight matters, as llama-imatrix writes it");
@@ -164,6 +213,8 @@ Action add_quantize(CLI::App& command) {
   add_choice(command, "--nan", o.on_non_finite, non_finite_names(),
              "What becomes of NaN and infinities: stop, or take as zero, or leave");
   command.add_flag("--verify", o.verify, "Read the result back and show how far it is off");
+  add_text(command, "--report", o.report, "FILE",
+           "Write the errors of every tensor as FILE.json or FILE.csv");
   add_text(command, "--min-cosine", o.min_cosine, "X",
            "Write nothing when a tensor is less similar than this; exit code 1");
   command.add_flag("--dry-run", o.dry_run, "Show the plan, every type and size; write nothing");

@@ -1,8 +1,6 @@
-#include "ops/quantize/gguf_output.h"
-
-#include <algorithm>
-
+#include "formats/gguf_writer.h"
 #include "model/profile.h"
+#include "ops/quantize/output_layout.h"
 
 namespace stkit {
 namespace {
@@ -26,34 +24,38 @@ void add_importance(const Imatrix& imatrix, std::string_view path,
         {"quantize.imatrix.chunks_count", static_cast<uint32_t>(imatrix.chunk_count)});
 }
 
-}  // namespace
-
-GgufDescription describe_gguf(const Model& model, const QuantizeOptions& options,
-                              const quant::QuantType& base) {
-  const Profile profile = make_profile(model);
-  GgufDescription description{options.arch, profile.base_model_name, base.file_type};
-  if (description.architecture.empty() && profile.model_type_source == "config")
-    description.architecture = profile.model_type;
-  if (description.architecture.empty()) description.architecture = "unknown";
-  return description;
+std::string architecture_of(const Profile& profile, const QuantizeOptions& options) {
+  if (!options.arch.empty()) return options.arch;
+  const bool known = profile.model_type_source == "config" && !profile.model_type.empty();
+  return known ? profile.model_type : "unknown";
 }
 
-Result<GgufLayout> plan_gguf_output(const GgufDescription& description,
-                                    std::span<const QuantizePlan::Tensor> tensors,
-                                    const Importance& importance, const std::string& imatrix_path) {
+}  // namespace
+
+Result<FilePlan> plan_gguf_output(const OutputDescription& output) {
+  const Profile profile = make_profile(output.model);
+  const std::string architecture = architecture_of(profile, output.options);
   std::vector<GgufEntry> entries = {
-      {"general.architecture", std::string_view(description.architecture)},
+      {"general.architecture", std::string_view(architecture)},
       {"general.type", std::string_view("model")},
-      {"general.name", std::string_view(description.name)},
+      {"general.name", std::string_view(profile.base_model_name)},
   };
-  if (importance.is_given()) add_importance(importance.file(), imatrix_path, entries);
+  if (output.importance.is_given())
+    add_importance(output.importance.file(), output.options.imatrix, entries);
   entries.push_back({"general.quantization_version", kQuantizationVersion});
-  entries.push_back({"general.file_type", description.file_type});
+  entries.push_back({"general.file_type", output.base.file_type});
 
   std::vector<TensorSpec> specs;
-  for (const QuantizePlan::Tensor& tensor : tensors)
+  for (const QuantizePlan::Tensor& tensor : output.tensors)
     specs.push_back({tensor.name, tensor.to, tensor.shape});
-  return plan_gguf(entries, specs);
+  STKIT_ASSIGN(GgufLayout layout, plan_gguf(entries, specs));
+  FilePlan file{.name = {},
+                .header = std::move(layout.header),
+                .tensors = {},
+                .file_bytes = layout.file_bytes};
+  for (const GgufLayout::Entry& entry : layout.entries)
+    file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
+  return file;
 }
 
 }  // namespace stkit

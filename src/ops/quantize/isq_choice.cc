@@ -29,6 +29,7 @@ constexpr std::string_view kProfiles[] = {"edge", "local", "cloud"};
 constexpr std::string_view kProfileIsq[] = {"q4k", "q5k", "q6k"};
 static_assert(std::size(kProfiles) == std::size(kProfileIsq));
 
+constexpr std::string_view kTargetNames[] = {"gguf", "safetensors"};
 constexpr std::string_view kNonFiniteNames[] = {"error", "zero", "keep"};
 
 }  // namespace
@@ -64,6 +65,8 @@ Result<std::string_view> isq_for_profile(std::string_view profile) {
   if (row != std::end(kProfiles)) return kProfileIsq[row - std::begin(kProfiles)];
   return fail(ErrorCode::Usage, fmt::format("no profile '{}'", profile), "edge, local or cloud");
 }
+
+std::span<const std::string_view> quantize_target_names() { return kTargetNames; }
 
 std::span<const std::string_view> non_finite_names() { return kNonFiniteNames; }
 

@@ -7,7 +7,7 @@
 #include "io/output_conflict.h"
 #include "model/config.h"
 #include "model/profile.h"
-#include "ops/quantize/gguf_output.h"
+#include "ops/quantize/output_layout.h"
 #include "ops/quantize/plan_rep.h"
 #include "ops/quantize/selection.h"
 #include "quant/estimate.h"
@@ -44,6 +44,11 @@ std::string quantization_of(const Model& model) {
   return method == "fp8" && is_cast_to_fp8(model) ? std::string() : method;
 }
 
+QuantizeTarget target_of(const std::string& output, const QuantizeOptions& options) {
+  if (options.target) return *options.target;
+  return output.ends_with(".safetensors") ? QuantizeTarget::Safetensors : QuantizeTarget::Gguf;
+}
+
 // By name, so that the output does not depend on how the input is sharded.
 std::vector<const TensorInfo*> in_output_order(const Model& model) {
   std::vector<const TensorInfo*> order;
@@ -75,7 +80,7 @@ Result<void> plan_tensors(TypeSelection& selection, QuantizeContents& rep) {
   uint64_t empty = 0;
   for (const TensorInfo* source : in_output_order(rep.model)) {
     rep.input_bytes += source->size_bytes;
-    if (source->element_count == 0) {
+    if (source->element_count == 0 && selection.target() == QuantizeTarget::Gguf) {
       ++empty;
       continue;
     }
@@ -92,9 +97,9 @@ Result<void> plan_tensors(TypeSelection& selection, QuantizeContents& rep) {
 }
 
 // What a user of llama.cpp would otherwise find out when the file does not load.
-void warn_of_names(QuantizeContents& rep) {
+void warn_of_names(QuantizeTarget target, QuantizeContents& rep) {
   const JsonValue* json = config(rep.model);
-  if (json != nullptr && summarise_config(*json).layers > 0)
+  if (target == QuantizeTarget::Gguf && json != nullptr && summarise_config(*json).layers > 0)
     rep.warnings.emplace_back(
         "the tensors keep the names that the model gives them; llama.cpp runs language models only "
         "under its own");
@@ -122,7 +127,7 @@ QuantizePlan::~QuantizePlan() = default;
 
 Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::string& output,
                                         const QuantizeOptions& options) {
-  STKIT_ASSIGN(TypeSelection selection, TypeSelection::make(options));
+  STKIT_ASSIGN(TypeSelection selection, TypeSelection::make(options, target_of(output, options)));
   STKIT_ASSIGN(Model model, Model::open(reference, options.open));
   auto rep = std::make_unique<Rep>(Rep{{.model = std::move(model),
                                         .output = output,
@@ -148,12 +153,20 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   }
   STKIT_TRY(plan_tensors(selection, *rep));
   STKIT_TRY(check_importance_is_used(*rep));
-  warn_of_names(*rep);
+  warn_of_names(selection.target(), *rep);
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
-  auto layout = plan_gguf_output(describe_gguf(rep->model, options, selection.base()), rep->tensors,
-                                 rep->importance, options.imatrix);
-  if (!layout) return fail(std::move(layout).error().at(std::string(reference)));
+  const bool gguf = selection.target() == QuantizeTarget::Gguf;
+  const OutputDescription description{rep->model, options, selection.base(), rep->importance,
+                                      rep->tensors};
+  auto layout = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  if (!layout) {
+    Error error = std::move(layout).error().at(std::string(reference));
+    if (gguf && error.hint.empty())
+      error.hint = "safetensors holds what GGUF cannot: name the output FILE.safetensors";
+    return fail(std::move(error));
+  }
   rep->layout = std::move(*layout);
+  rep->layout.name = output;
   return QuantizePlan(std::move(rep));
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "formats/gguf_writer.h"
 #include "ops/quantize/importance.h"
+#include "pipeline/recipe.h"
 #include "stkit/quantize.h"
 
 namespace stkit {
@@ -14,7 +14,7 @@ struct QuantizeContents {
   std::string quantized_already;
   Importance importance;
   std::vector<QuantizePlan::Tensor> tensors;
-  GgufLayout layout;
+  FilePlan layout;
   uint64_t input_bytes = 0;
   uint64_t parameters = 0, fallback_parameters = 0;
   std::vector<std::string> warnings;

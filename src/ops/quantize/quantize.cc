@@ -53,11 +53,7 @@ Result<Work> make_work(const QuantizeContents& rep) {
     work.weights.push_back(weights);
     work.plan.recipes.push_back(std::move(recipe));
   }
-  FilePlan file{.name = rep.output, .header = rep.layout.header, .tensors = {}};
-  for (const GgufLayout::Entry& entry : rep.layout.entries)
-    file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
-  file.file_bytes = rep.layout.file_bytes;
-  work.plan.files.push_back(std::move(file));
+  work.plan.files.push_back(rep.layout);
   return work;
 }
 

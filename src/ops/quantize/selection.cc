@@ -65,8 +65,9 @@ Result<TypeSelection::Target> TypeSelection::parse_target(std::string_view type)
   return Target{nullptr, plain->dtype};
 }
 
-Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options) {
+Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options, QuantizeTarget target) {
   TypeSelection selection;
+  selection.target_ = target;
   selection.base_ = quant::find_type(options.isq);
   if (selection.base_ == nullptr) return unknown_type(options.isq);
   selection.pure_ = options.pure;
@@ -101,7 +102,8 @@ TypeChoice TypeSelection::apply(const Target& target, const TensorInfo& tensor) 
 }
 
 std::optional<TypeChoice> TypeSelection::choose(const TensorInfo& tensor) {
-  const std::optional<DType> own = gguf_type_for(tensor.dtype);
+  const std::optional<DType> own =
+      target_ == QuantizeTarget::Gguf ? gguf_type_for(tensor.dtype) : tensor.dtype;
   if (!own) return std::nullopt;
   if (info(tensor.dtype).kind != DTypeKind::Float) return TypeChoice{*own, std::nullopt};
   for (Rule& rule : rules_) {

@@ -27,11 +27,12 @@ std::optional<DType> gguf_type_for(DType dtype);
 
 class TypeSelection {
  public:
-  static Result<TypeSelection> make(const QuantizeOptions& options);
+  static Result<TypeSelection> make(const QuantizeOptions& options, QuantizeTarget target);
 
-  // Nothing when GGUF has no type for its values. The globs that matched are remembered.
+  // Nothing when the container has no type for its values. The globs that matched are remembered.
   std::optional<TypeChoice> choose(const TensorInfo& tensor);
 
+  QuantizeTarget target() const { return target_; }
   const quant::QuantType& base() const { return *base_; }
   // A sentence for each option that no tensor was meant by.
   std::vector<std::string> unused_options() const;
@@ -55,6 +56,7 @@ class TypeSelection {
 
   const quant::QuantType* base_ = nullptr;
   bool pure_ = false;
+  QuantizeTarget target_ = QuantizeTarget::Gguf;
   std::vector<Rule> rules_;  // the first that matches counts
 };
 

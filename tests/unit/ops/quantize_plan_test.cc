@@ -254,5 +254,22 @@ TEST(QuantizePlan, DocumentHasTheKeysOfTheContract) {
   EXPECT_EQ(document->find("fallbacks")->elements().size(), 4u);
 }
 
+TEST(QuantizePlan, CsvHasALineATensor) {
+  const TempDir dir;
+  ModelBuilder builder;
+  builder.tensor("a,\"b\".weight", DType::F32, {2, 288}).tensor("c", DType::F32, {4});
+  write_file(dir / "m.safetensors", builder.file_bytes());
+  const QuantizePlan plan = planned(dir / "m.safetensors", dir / "o.gguf", {.measure = true});
+  const auto report = quantize(plan, {});
+  ASSERT_TRUE(report);
+  const std::string csv = to_csv(plan, *report);
+  EXPECT_TRUE(csv.starts_with("name,source,from,to,"));
+  EXPECT_NE(
+      csv.find("\n\"a,\"\"b\"\".weight\",\"a,\"\"b\"\".weight\",F32,Q5_0,Q4_K,2x288,576,396,5.5,"),
+      std::string::npos)
+      << csv;
+  EXPECT_NE(csv.find("\nc,c,F32,F32,,4,4,16,32,0,0,1,inf,0\n"), std::string::npos) << csv;
+}
+
 }  // namespace
 }  // namespace stkit::test

@@ -115,6 +115,39 @@ TEST(Quantize, WhatIsNotQuantizedKeepsItsValues) {
   EXPECT_EQ(file.data("model.layers.1.norm.weight"), f32_bytes(norm));
 }
 
+TEST(Quantize, SafetensorsHoldTheSameBlocks) {
+  const TempDir dir;
+  // GGUF has no place for these: the name, the rank, the type, no elements at all.
+  const std::string name(70, 'n');
+  mixed_model().write(dir / "model");
+  ModelBuilder more = mixed_model();
+  more.tensor(name, DType::U64, {2}).tensor("rank.weight", DType::BF16, {2, 1, 2, 1, 256});
+  more.tensor("none", DType::F32, {0});
+  more.write(dir / "more" / "model");
+  quantized(dir / "model", dir / "out.gguf");
+  quantized(dir / "more" / "model", dir / "out.safetensors");
+  const GgufFile gguf(dir / "out.gguf");
+  const auto model = Model::open((dir / "out.safetensors").string());
+  ASSERT_TRUE(model) << model.error().message;
+  const std::string bytes = read_file(dir / "out.safetensors");
+  for (const TensorInfo& tensor : gguf.header.tensors) {
+    const TensorInfo* found = model->find(tensor.name);
+    ASSERT_NE(found, nullptr) << tensor.name;
+    EXPECT_TRUE(bytes.substr(found->offset_bytes, found->size_bytes) == gguf.data(tensor.name))
+        << tensor.name;
+  }
+  EXPECT_EQ(model->find("model.layers.0.q_proj.weight")->dtype, DType::U8);
+  EXPECT_EQ(model->find("model.layers.0.q_proj.weight")->shape[1], 2 * 144u);
+  EXPECT_EQ(model->find(name)->dtype, DType::U64);
+  EXPECT_EQ(model->find("none")->element_count, 0u);
+  EXPECT_EQ(model->metadata().at("ggml.model.layers.0.q_proj.weight"),
+            R"({"type":"Q4_K","shape":[48,512]})");
+  EXPECT_EQ(model->metadata().at("ggml.rank.weight"), R"({"type":"Q4_K","shape":[2,1,2,1,256]})");
+  EXPECT_FALSE(model->metadata().contains("ggml.position_ids"));
+  EXPECT_EQ(quantize_error(dir / "out.safetensors", dir / "again.gguf").message,
+            "the weights are quantized already (ggml)");
+}
+
 // T34
 TEST(Quantize, NonFiniteWeightsAreNamedInOrder) {
   const TempDir dir;

@@ -1,0 +1,1 @@
+stkit quantize tiny -o out.gguf --report r.txt
