@@ -45,6 +45,9 @@ struct ModelFile {
 struct OpenOptions {
   // The safetensors library's own limit. A larger header needs as much memory three times over.
   uint64_t max_header_bytes = 100'000'000;
+  // Of a PyTorch checkpoint: the path of the dict that is the model ("model.ema"), where it holds
+  // several. Empty: the only one there is.
+  std::string key = {};
 };
 
 // Thread-safe once opened. Holds a bounded number of file descriptors, however many shards.

@@ -47,7 +47,8 @@ void PickleMachine::run() {
     if (!in_.ok()) break;
     running = step(opcode);
   }
-  if (!failed_ && !in_.ok())
+  p_.ran_out_ = !failed_ && !in_.ok();
+  if (p_.ran_out_)
     corrupt(fmt::format("the pickle ends after {} bytes without a STOP",
                         format_grouped(in_.position())));
   p_.size_bytes_ = in_.position();

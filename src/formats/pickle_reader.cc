@@ -16,7 +16,9 @@ double Pickle::real(PickleId id) const { return std::bit_cast<double>(nodes_[id]
 
 std::string_view Pickle::text(PickleId id) const {
   const Node& node = nodes_[id];
-  if (node.size == 0) return {};
+  const bool is_text = node.kind == PickleKind::String || node.kind == PickleKind::Bytes ||
+                       node.kind == PickleKind::BigInt;
+  if (!is_text || node.size == 0) return {};
   return {reinterpret_cast<const char*>(static_cast<uintptr_t>(node.value)), node.size};
 }
 

@@ -73,7 +73,8 @@ class Pickle {
   // Corrupt where the stream is malformed, OutOfMemory where it breaks the limits.
   const Result<void>& status() const { return status_; }
   uint64_t size_bytes() const { return size_bytes_; }  // to behind its STOP
-  PickleId root() const { return root_; }              // REQUIRES: status() is good
+  bool ran_out() const { return ran_out_; }  // nothing else is wrong: the input ended too early
+  PickleId root() const { return root_; }    // REQUIRES: status() is good
 
   PickleKind kind(PickleId id) const { return nodes_[id].kind; }
   bool is(PickleId id, PickleKind kind) const { return nodes_[id].kind == kind; }
@@ -82,7 +83,7 @@ class Pickle {
   bool boolean(PickleId id) const { return nodes_[id].value != 0; }
   int64_t integer(PickleId id) const { return static_cast<int64_t>(nodes_[id].value); }
   double real(PickleId id) const;
-  std::string_view text(PickleId id) const;  // of String, Bytes, BigInt
+  std::string_view text(PickleId id) const;  // of String, Bytes, BigInt; else empty
   // Of Tuple, List, Dict, Set, Call and PersistentId; empty for the others.
   std::span<const PickleId> children(PickleId id) const;
 
@@ -123,6 +124,7 @@ class Pickle {
   Arena decoded_;  // texts that are not in the input as they are
   PickleId root_ = 0;
   uint64_t size_bytes_ = 0;
+  bool ran_out_ = false;
   Result<void> status_;
 };
 

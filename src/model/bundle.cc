@@ -21,14 +21,16 @@ constexpr size_t kMaxSubfolders = 64;
 
 // Lower is better: the names that loaders look for, variants, Mistral's second copy.
 int index_rank(std::string_view base) {
-  if (glob_match("{model,diffusion_pytorch_model}.safetensors.index.json", base)) return 0;
+  if (glob_match("{model,pytorch_model,diffusion_pytorch_model}.{safetensors,bin}.index.json",
+                 base))
+    return 0;
   return glob_match("consolidated*", base) ? 2 : 1;
 }
 
 const FolderEntry* choose_index(const Folder& folder, Bundle& bundle) {
   std::vector<const FolderEntry*> found;
   for (const FolderEntry& entry : bundle.listing) {
-    if (!is_index_name(entry.name)) continue;
+    if (!is_index_name(entry.name, bundle.format)) continue;
     if (entry.kind == EntryKind::File)
       found.push_back(&entry);
     else
@@ -66,8 +68,9 @@ std::vector<std::string> folders_with_weights(const Folder& folder, const Bundle
 
 // No weight file at the top: says what there is instead.
 Result<void> explain_no_weights(const Folder& folder, Bundle& bundle) {
-  const bool has_broken = std::ranges::any_of(
-      bundle.listing, [](const FolderEntry& entry) { return is_weights_name(entry.name); });
+  const bool has_broken = std::ranges::any_of(bundle.listing, [&](const FolderEntry& entry) {
+    return is_weights_name(entry.name, bundle.format);
+  });
   if (has_broken) return {};  // a finding each, see find_strays
 
   const bool pipeline =
@@ -96,7 +99,8 @@ Result<void> explain_no_weights(const Folder& folder, Bundle& bundle) {
 Result<void> take_weights_without_index(const Folder& folder, bool had_index, Bundle& bundle) {
   std::vector<FolderEntry> candidates;
   for (const FolderEntry& entry : bundle.listing)
-    if (is_weights_name(entry.name) && entry.kind == EntryKind::File) candidates.push_back(entry);
+    if (is_weights_name(entry.name, bundle.format) && entry.kind == EntryKind::File)
+      candidates.push_back(entry);
   if (candidates.empty()) return explain_no_weights(folder, bundle);
 
   WeightChoice choice = choose_weights(candidates, folder);
@@ -119,12 +123,22 @@ Result<void> take_single_file(const Folder& folder, std::string_view selected, B
     return fail(ErrorCode::NotFound, "no such file", {}, folder.path_of(selected));
   bundle.weights.push_back(*entry);
   bundle.is_selected_file = true;
-  const auto weights = std::ranges::count_if(
-      bundle.listing, [](const FolderEntry& other) { return is_weights_name(other.name); });
+  const auto weights = std::ranges::count_if(bundle.listing, [&](const FolderEntry& other) {
+    return is_weights_name(other.name, bundle.format);
+  });
   const std::string_view base = base_name(selected);
   bundle.has_companions = weights <= 1 || parse_shard_name(base).has_value() ||
-                          glob_match("{model,diffusion_pytorch_model}.*", base);
+                          glob_match("{model,pytorch_model,diffusion_pytorch_model}.*", base);
   return {};
+}
+
+// Safetensors before all others: the same weights, without what pickles bring along.
+FileFormat choose_format(const Bundle& bundle) {
+  const bool safetensors = std::ranges::any_of(bundle.listing, [](const FolderEntry& entry) {
+    return is_weights_name(entry.name) || is_index_name(entry.name);
+  });
+  if (safetensors || !is_folder_of_pytorch_weights(bundle.listing)) return FileFormat::Safetensors;
+  return FileFormat::PyTorch;
 }
 
 bool is_index_of_pytorch_files(const ShardIndex& index) {
@@ -146,12 +160,18 @@ Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
   if (!selected.empty()) {
     STKIT_ASSIGN(const SelectedKind kind,
                  classify_selected(folder, selected, max_index_bytes, index));
-    if (kind == SelectedKind::Weights) {
+    if (kind == SelectedKind::Weights || kind == SelectedKind::TorchWeights) {
+      if (kind == SelectedKind::TorchWeights) bundle.format = FileFormat::PyTorch;
       STKIT_TRY(take_single_file(folder, selected, bundle));
       return bundle;
     }
     if (kind == SelectedKind::Index) index_name = selected;
   }
+  if (index)
+    bundle.format =
+        is_index_of_pytorch_files(*index) ? FileFormat::PyTorch : FileFormat::Safetensors;
+  else
+    bundle.format = choose_format(bundle);
   if (!index) {
     if (const FolderEntry* entry = choose_index(folder, bundle)) {
       index_name = entry->name;
@@ -159,9 +179,6 @@ Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
       STKIT_ASSIGN(index, read_shard_index(*file, max_index_bytes));
     }
   }
-  if (index && is_index_of_pytorch_files(*index))
-    return fail(unsupported_format("an index of PyTorch weights", folder.path_of(index_name)));
-
   const bool had_index = index.has_value();
   if (index) STKIT_TRY(take_index(folder, index_name, std::move(*index), bundle));
   if (!bundle.index) STKIT_TRY(take_weights_without_index(folder, had_index, bundle));

@@ -10,10 +10,12 @@
 #include "model/shard_index.h"
 #include "stkit/finding.h"
 #include "stkit/io.h"
+#include "stkit/model.h"
 
 namespace stkit {
 
 struct Bundle {
+  FileFormat format = FileFormat::Safetensors;
   std::string subfolder;             // of the folder; "" or "unet/"
   std::vector<FolderEntry> listing;  // of the subfolder, sorted by name
 

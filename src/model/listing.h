@@ -8,6 +8,7 @@
 
 #include "stkit/finding.h"
 #include "stkit/io.h"
+#include "stkit/model.h"
 
 namespace stkit {
 
@@ -35,14 +36,10 @@ inline const FolderEntry* find_entry(std::span<const FolderEntry> entries, std::
 Finding not_a_file(const Folder& folder, const FolderEntry& entry);
 
 inline constexpr std::string_view kWeightsSuffix = ".safetensors";
-inline constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
 
-// Hidden files are none: macOS leaves `._model.safetensors` on foreign file systems.
-inline bool is_weights_name(std::string_view name) {
-  return name.ends_with(kWeightsSuffix) && !base_name(name).starts_with('.');
-}
-inline bool is_index_name(std::string_view name) {
-  return name.ends_with(kIndexSuffix) && !base_name(name).starts_with('.');
-}
+// Hidden files are none: macOS leaves `._model.safetensors` on foreign file systems. The state of
+// optimizers and the like is none either, although it is named like PyTorch's weights.
+bool is_weights_name(std::string_view name, FileFormat format = FileFormat::Safetensors);
+bool is_index_name(std::string_view name, FileFormat format = FileFormat::Safetensors);
 
 }  // namespace stkit

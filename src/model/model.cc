@@ -114,6 +114,12 @@ Result<void> Model::read(const TensorInfo& tensor, uint64_t first_element, uint6
   STKIT_ASSIGN(const uint64_t skipped, storage_bytes(tensor.dtype, first_element));
   STKIT_ASSIGN(const uint64_t wanted, storage_bytes(tensor.dtype, count));
   STKIT_CHECK(wanted == out.size());
+  if (!tensor.contiguous) {
+    const auto boxes = rep_->contents.boxed.find({tensor.file, tensor.name});
+    STKIT_CHECK(boxes != rep_->contents.boxed.end());
+    return read_boxes(boxes->second, skipped / boxes->second.unit_bytes, out,
+                      [&](uint32_t file) { return open_file(file); });
+  }
   STKIT_ASSIGN(const std::shared_ptr<const RandomAccessFile> file, open_file(tensor.file));
   return file->read_at(tensor.offset_bytes + skipped, out);
 }

@@ -11,6 +11,7 @@
 #include "base/json_reader.h"
 #include "io/file_pool.h"
 #include "model/name_index.h"
+#include "model/weights_header.h"
 #include "stkit/finding.h"
 #include "stkit/io.h"
 #include "stkit/model.h"
@@ -29,7 +30,8 @@ struct ModelContents {
   std::vector<ModelFile> files;  // sorted by name
   std::vector<Arena> storage;    // of the tensors' names and shapes
   std::vector<TensorInfo> tensors;
-  NameIndex names;  // of tensors
+  BoxedTensors boxed;  // of those that are not contiguous
+  NameIndex names;     // of tensors
   std::map<std::string, std::string, std::less<>> metadata;
   std::vector<std::string> metadata_conflicts;
   std::optional<JsonValue> config;  // config.json, when it is an object

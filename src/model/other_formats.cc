@@ -9,6 +9,8 @@
 namespace stkit {
 namespace {
 
+constexpr std::string_view kPyTorch = "PyTorch weights";
+
 // The most telling first: a ZeRO checkpoint also holds .pt files, a DCP folder often .bin files.
 constexpr OtherFormat kOtherFormats[] = {
     {"{latest,*_optim_states.pt}", EntryKind::File, "a DeepSpeed checkpoint"},
@@ -19,7 +21,7 @@ constexpr OtherFormat kOtherFormats[] = {
     {"mp_rank_*", EntryKind::Folder, "a Megatron checkpoint"},
     {"*.gguf", EntryKind::File, "GGUF files"},
     {"*.uqff", EntryKind::File, "UQFF files (layers quantized by mistral.rs)"},
-    {"*.{bin,pt,pth,ckpt}", EntryKind::File, "PyTorch weights"},
+    {"*.{bin,pt,pth,ckpt}", EntryKind::File, kPyTorch},
     {"*.npz", EntryKind::File, "NumPy archives"},
     {"*.h5", EntryKind::File, "TensorFlow weights"},
     {"*.msgpack", EntryKind::File, "Flax weights"},
@@ -27,34 +29,43 @@ constexpr OtherFormat kOtherFormats[] = {
     {"*.{ot,ggml,nemo,tflite,mlmodel,dduf}", EntryKind::File, "weights of another framework"},
 };
 
-// Weights of nothing, although they are named like PyTorch's.
-constexpr std::string_view kTrainingState =
-    "{optimizer,scheduler,scaler,training_args,rng_state*,random_states*}.{bin,pt,pth,pkl}";
-
-}  // namespace
-
-const OtherFormat* recognise_other_format(const FolderEntry& entry) {
-  const std::string_view name = base_name(entry.name);
-  if (glob_match(kTrainingState, name)) return nullptr;
-  for (const OtherFormat& row : kOtherFormats)
-    if (row.kind == entry.kind && glob_match(row.pattern, name)) return &row;
-  return nullptr;
-}
-
-std::string describe_other_formats(std::span<const FolderEntry> listing) {
+// The first row that an entry of the folder is of.
+const OtherFormat* most_telling(std::span<const FolderEntry> listing, std::string_view& example) {
   const OtherFormat* best = nullptr;
-  std::string_view example;
   for (const FolderEntry& entry : listing) {
     const OtherFormat* row = recognise_other_format(entry);
     if (row == nullptr || (best != nullptr && best <= row)) continue;
     best = row;
     example = base_name(entry.name);
   }
+  return best;
+}
+
+}  // namespace
+
+bool is_folder_of_pytorch_weights(std::span<const FolderEntry> listing) {
+  std::string_view example;
+  const OtherFormat* const best = most_telling(listing, example);
+  return best != nullptr && best->what == kPyTorch;
+}
+
+const OtherFormat* recognise_other_format(const FolderEntry& entry) {
+  const std::string_view name = base_name(entry.name);
+  for (const OtherFormat& row : kOtherFormats) {
+    if (row.kind != entry.kind || !glob_match(row.pattern, name)) continue;
+    return row.what == kPyTorch && !is_weights_name(name, FileFormat::PyTorch) ? nullptr : &row;
+  }
+  return nullptr;
+}
+
+std::string describe_other_formats(std::span<const FolderEntry> listing) {
+  std::string_view example;
+  const OtherFormat* const best = most_telling(listing, example);
   return best == nullptr ? std::string() : fmt::format("{} ({})", best->what, quoted_name(example));
 }
 
 Error unsupported_format(std::string_view what, std::string path, std::string hint) {
-  if (hint.empty()) hint = "this version of stkit reads safetensors only";
+  if (hint.empty()) hint = "this version of stkit reads safetensors and PyTorch files";
   return {ErrorCode::Unsupported, fmt::format("{} cannot be read", what), std::move(hint),
           std::move(path)};
 }

@@ -1,4 +1,4 @@
-// Weights in formats that are recognised but not read.
+// Weights in other formats than safetensors, by the names of files and folders.
 #pragma once
 
 #include <span>
@@ -15,6 +15,9 @@ struct OtherFormat {
   EntryKind kind;
   std::string_view what;  // "GGUF files"
 };
+
+// Whether PyTorch's own files are the most telling of them: what the folder is read as, then.
+bool is_folder_of_pytorch_weights(std::span<const FolderEntry> listing);
 
 // The row that `entry` is of, or null.
 const OtherFormat* recognise_other_format(const FolderEntry& entry);

@@ -13,6 +13,7 @@
 #include "model/cross_check.h"
 #include "model/listing.h"
 #include "model/text_file.h"
+#include "model/torch_weights.h"
 
 namespace stkit {
 namespace {
@@ -58,21 +59,40 @@ bool entries_are_complete(const SafetensorsHeader& header) {
   });
 }
 
-Result<std::vector<SafetensorsHeader>> read_headers(const ModelContents& contents,
-                                                    std::span<const uint32_t> weight_files,
-                                                    uint64_t max_header_bytes) {
-  std::vector<SafetensorsHeader> headers(weight_files.size());
+WeightsHeader to_weights_header(SafetensorsHeader header) {
+  WeightsHeader weights;
+  weights.complete = entries_are_complete(header);
+  weights.storage = std::move(header.storage);
+  weights.tensors = std::move(header.tensors);
+  weights.metadata = std::move(header.metadata);
+  weights.header_bytes = header.header_bytes;
+  weights.findings = std::move(header.findings);
+  return weights;
+}
+
+Result<WeightsHeader> read_header(FileFormat format, const RandomAccessFile& file,
+                                  uint32_t file_index, const OpenOptions& options) {
+  if (format == FileFormat::PyTorch) return read_torch_weights(file, file_index, options);
+  STKIT_ASSIGN(SafetensorsHeader header,
+               read_safetensors_header(file, options.max_header_bytes, file_index));
+  return to_weights_header(std::move(header));
+}
+
+Result<std::vector<WeightsHeader>> read_headers(const ModelContents& contents,
+                                                std::span<const uint32_t> weight_files,
+                                                const OpenOptions& options) {
+  std::vector<WeightsHeader> headers(weight_files.size());
   const auto read_one = [&](size_t i, unsigned) -> Result<void> {
     STKIT_ASSIGN(const std::shared_ptr<const RandomAccessFile> file,
                  contents.pool->open(weight_files[i]));
-    STKIT_ASSIGN(headers[i], read_safetensors_header(*file, max_header_bytes, weight_files[i]));
+    STKIT_ASSIGN(headers[i], read_header(contents.format, *file, weight_files[i], options));
     return {};
   };
   STKIT_TRY(parallel_for(headers.size(), usable_cores(), nullptr, read_one));
   return headers;
 }
 
-void merge_metadata(const SafetensorsHeader& header, ModelContents& contents,
+void merge_metadata(const WeightsHeader& header, ModelContents& contents,
                     std::set<std::string>& conflicts) {
   for (const auto& [key, value] : header.metadata) {
     const auto [known, added] = contents.metadata.emplace(key, value);
@@ -80,10 +100,10 @@ void merge_metadata(const SafetensorsHeader& header, ModelContents& contents,
   }
 }
 
-void merge_headers(std::vector<SafetensorsHeader> headers, std::span<const uint32_t> weight_files,
+void merge_headers(std::vector<WeightsHeader> headers, std::span<const uint32_t> weight_files,
                    ModelContents& contents) {
   size_t count = 0;
-  for (const SafetensorsHeader& header : headers) count += header.tensors.size();
+  for (const WeightsHeader& header : headers) count += header.tensors.size();
   if (headers.size() == 1)
     contents.tensors = std::move(headers.front().tensors);
   else
@@ -91,12 +111,13 @@ void merge_headers(std::vector<SafetensorsHeader> headers, std::span<const uint3
 
   std::set<std::string> conflicts;
   for (size_t i = 0; i < headers.size(); ++i) {
-    SafetensorsHeader& header = headers[i];
+    WeightsHeader& header = headers[i];
     ModelFile& file = contents.files[weight_files[i]];
     file.header_bytes = header.header_bytes;
     merge_metadata(header, contents, conflicts);
     std::ranges::move(header.findings, std::back_inserter(contents.findings));
     if (headers.size() > 1) std::ranges::copy(header.tensors, std::back_inserter(contents.tensors));
+    contents.boxed.merge(header.boxed);
     contents.storage.push_back(std::move(header.storage));
   }
   contents.metadata_conflicts.assign(conflicts.begin(), conflicts.end());
@@ -133,6 +154,7 @@ Result<ModelContents> scan_model(std::shared_ptr<const Folder> folder, std::stri
 
   ModelContents contents;
   contents.folder = folder;
+  contents.format = bundle.format;
   contents.subfolder = bundle.subfolder;
   contents.findings = std::move(bundle.findings);
   if (bundle.is_selected_file) contents.selected_weights = base_name(selected);
@@ -145,11 +167,10 @@ Result<ModelContents> scan_model(std::shared_ptr<const Folder> folder, std::stri
   }
   contents.pool = std::make_unique<FilePool>(folder, std::move(names));
 
-  STKIT_ASSIGN(std::vector<SafetensorsHeader> headers,
-               read_headers(contents, weight_files, options.max_header_bytes));
+  STKIT_ASSIGN(std::vector<WeightsHeader> headers, read_headers(contents, weight_files, options));
   std::vector<ScannedFile> scanned;
   for (size_t i = 0; i < headers.size(); ++i)
-    scanned.push_back({weight_files[i], entries_are_complete(headers[i])});
+    scanned.push_back({weight_files[i], headers[i].complete});
   merge_headers(std::move(headers), weight_files, contents);
 
   read_config(contents);

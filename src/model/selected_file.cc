@@ -32,6 +32,12 @@ bool looks_like_json(std::span<const std::byte> head) {
   return first != std::string_view::npos && text[first] == '{';
 }
 
+// In either form, whatever the name.
+bool looks_like_torch(std::span<const std::byte> head) {
+  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  return text.starts_with("PK\x03\x04") || text.starts_with("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46");
+}
+
 bool is_config_name(std::string_view base) { return glob_match("*config*.json", base); }
 
 }  // namespace
@@ -46,6 +52,8 @@ Result<SelectedKind> classify_selected(const Folder& folder, std::string_view se
 
   const std::string_view base = base_name(selected);
   if (looks_like_safetensors(head) || is_weights_name(base)) return SelectedKind::Weights;
+  if (looks_like_torch(head) || is_weights_name(base, FileFormat::PyTorch))
+    return SelectedKind::TorchWeights;
   if (looks_like_json(head)) {
     if (is_config_name(base)) return SelectedKind::Config;
     STKIT_ASSIGN(index, read_shard_index(*file, max_index_bytes));

@@ -46,8 +46,8 @@ void find_weights(const Folder& folder, Bundle& bundle) {
   if (bundle.index) listed.insert(bundle.index->files.begin(), bundle.index->files.end());
   for (const FolderEntry& entry : bundle.listing) {
     const std::string_view name = std::string_view(entry.name).substr(bundle.subfolder.size());
-    if (!is_weights_name(entry.name) || find_entry(bundle.weights, entry.name) != nullptr ||
-        listed.contains(name))
+    if (!is_weights_name(entry.name, bundle.format) ||
+        find_entry(bundle.weights, entry.name) != nullptr || listed.contains(name))
       continue;
     if (entry.kind == EntryKind::File)
       bundle.findings.push_back(stray_weights(folder, bundle, entry));
@@ -60,15 +60,17 @@ void find_weights(const Folder& folder, Bundle& bundle) {
 void find_other_formats(const Folder& folder, Bundle& bundle) {
   std::map<const OtherFormat*, std::vector<std::string>> found;
   for (const FolderEntry& entry : bundle.listing)
-    if (const OtherFormat* row = recognise_other_format(entry); row && entry.name != "latest")
+    if (const OtherFormat* row = recognise_other_format(entry);
+        row && entry.name != "latest" && !is_weights_name(entry.name, bundle.format))
       found[row].emplace_back(base_name(entry.name));
   for (const auto& [row, names] : found)
-    bundle.findings.push_back({.check = Check::UnlistedShard,
-                               .path = folder.path_of(bundle.subfolder + names.front()),
-                               .message = fmt::format("the folder also holds {}: {}; stkit takes "
-                                                      "the safetensors files",
-                                                      row->what, list_names(names)),
-                               .severity_override = Severity::Note});
+    bundle.findings.push_back(
+        {.check = Check::UnlistedShard,
+         .path = folder.path_of(bundle.subfolder + names.front()),
+         .message = fmt::format("the folder also holds {}: {}; stkit takes "
+                                "the {} files",
+                                row->what, list_names(names), name(bundle.format)),
+         .severity_override = Severity::Note});
 }
 
 std::string lower_case(std::string_view name) {
@@ -119,7 +121,7 @@ void find_downloads(const Folder& folder, std::string_view subfolder, unsigned& 
           std::string_view(entry.name).substr(kDownloadFolder.size() + 1);
       const std::string_view file = below.substr(0, below.size() - kMetadata.size());
       // Files in subfolders would need a listing each; weights at the top are what matters.
-      if (is_weights_name(file) && file.find('/') == std::string_view::npos &&
+      if (is_weights_name(file, bundle.format) && file.find('/') == std::string_view::npos &&
           find_entry(bundle.listing, file) == nullptr)
         bundle.findings.push_back(
             {.check = Check::PartialDownload,

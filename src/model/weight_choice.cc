@@ -16,7 +16,8 @@
 namespace stkit {
 namespace {
 
-constexpr std::string_view kCanonicalNames = "{model,diffusion_pytorch_model}.safetensors";
+constexpr std::string_view kCanonicalNames =
+    "{{model,diffusion_pytorch_model}.safetensors,{pytorch_model,diffusion_pytorch_model}.bin}";
 
 // A second copy, or a part that is no model by itself. They are the model only when nothing else
 // is there.
@@ -44,7 +45,7 @@ bool is_variant(const FolderEntry& entry, std::span<const FolderEntry> candidate
   const std::string_view base = base_name(entry.name);
   const std::string plain = std::string(folder_prefix(entry.name)) +
                             std::string(base.substr(0, base.find('.'))) +
-                            std::string(kWeightsSuffix);
+                            std::string(base.substr(std::min(base.rfind('.'), base.size())));
   return entry.name != plain && find_entry(candidates, plain) != nullptr;
 }
 

@@ -17,8 +17,8 @@ struct ZipItem {
   uint64_t size_bytes = UINT64_MAX;  // of the content; data.size() when not given
   uint32_t crc = 0;
   bool crc_given = false;
-  uint16_t alignment = 0;  // of the data, by an extra field as torch writes it
-  bool zip64 = false;      // sizes in extra fields, both here and there
+  uint16_t alignment = 0;       // of the data, by an extra field as torch writes it
+  bool zip64 = false;           // sizes in extra fields, both here and there
   std::string local_name = {};  // when it differs
   int64_t header_shift = 0;
 };

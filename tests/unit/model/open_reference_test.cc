@@ -65,13 +65,13 @@ struct Foreign {
 TEST(OpenReference, SaysWhatAFileIsInstead) {
   const Foreign cases[] = {
       {"m.gguf", "GGUF" + std::string(60, '\1'), ErrorCode::Unsupported, "GGUF"},
-      {"m.bin", "PK\3\4" + std::string(60, '\0'), ErrorCode::Unsupported, "zip"},
+      {"m.bin", "PK\3\4" + std::string(60, '\0'), ErrorCode::Corrupt, "zip"},
       {"empty", "", ErrorCode::Unsupported, "an empty file"},
       {"noise", std::string(64, '\xAA'), ErrorCode::Unsupported, "content of no known format"},
       {"data.json", R"({"a":1})", ErrorCode::Unsupported, "neither an index nor a config.json"},
       {"m.safetensors", "GGUF" + std::string(60, '\1'), ErrorCode::Corrupt, "GGUF"},
-      {"pytorch_model.bin.index.json", R"({"weight_map":{"a":"x.bin"}})", ErrorCode::Unsupported,
-       "an index of PyTorch weights"},
+      {"pytorch_model.bin.index.json", R"({"weight_map":{"a":"x.bin"}})", ErrorCode::Corrupt,
+       "'x.bin', which is missing"},
       {"cut.safetensors.index.json", R"({"weight_map":{)", ErrorCode::Corrupt, ""},
   };
   for (const Foreign& c : cases) {

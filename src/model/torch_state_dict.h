@@ -1,0 +1,32 @@
+// Which of the many dicts of a training checkpoint is the model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/torch_file.h"
+#include "stkit/finding.h"
+
+namespace stkit {
+
+struct StateDict {
+  struct Entry {
+    std::string name;
+    PickleId tensor;
+  };
+  std::string path;            // of the dict: "model.state_dict"; empty for the object itself
+  std::vector<Entry> entries;  // each name once
+  uint64_t skipped = 0;        // values that are no tensors
+  std::string first_skipped;
+  std::string prefixes;  // that were taken off all names, for people; empty when none
+};
+
+// The dict at `key`, or the only one that holds tensors mostly; states of optimizers and of random
+// generators are never looked into. A whole module that was saved instead of its state_dict is
+// taken apart. On failure: AmbiguousWeights with the candidates, or NoTorchTensors.
+std::expected<StateDict, TorchProblem> find_state_dict(const TorchFile& file, std::string_view key);
+
+}  // namespace stkit
