@@ -27,7 +27,7 @@ struct ExportOptions {
   std::string architecture = {};
   std::string pre_tokenizer = {};  // tokenizer.ggml.pre, instead of what the tokenizer looks like
   std::string name = {};           // general.name, instead of the model card's or the folder's
-  std::optional<uint32_t> file_type;  // general.file_type, the number of a mix
+  std::optional<uint32_t> file_type = {};  // general.file_type, the number of a mix
 };
 
 // What the rules of a mix ask about a model.
