@@ -27,7 +27,7 @@ bool is_index_name(std::string_view name, FileFormat format) {
   const std::string_view base = base_name(name);
   if (base.starts_with('.')) return false;
   if (format == FileFormat::PyTorch) return glob_match(kTorchIndexes, base);
-  return base.ends_with(".safetensors.index.json");
+  return base.ends_with(kIndexSuffix);
 }
 
 Finding not_a_file(const Folder& folder, const FolderEntry& entry) {

@@ -36,6 +36,7 @@ inline const FolderEntry* find_entry(std::span<const FolderEntry> entries, std::
 Finding not_a_file(const Folder& folder, const FolderEntry& entry);
 
 inline constexpr std::string_view kWeightsSuffix = ".safetensors";
+inline constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
 
 // Hidden files are none: macOS leaves `._model.safetensors` on foreign file systems. The state of
 // optimizers and the like is none either, although it is named like PyTorch's weights.

@@ -76,15 +76,15 @@ Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options, Quanti
   for (const std::string& glob : options.keep)
     rules.push_back({Glob(glob), {}, true, fmt::format("--keep '{}'", printable(glob))});
   for (const auto& [glob, type] : options.tensor_types) {
-    STKIT_ASSIGN(const Target target, parse_target(type));
-    rules.push_back({Glob(glob), target, false,
+    STKIT_ASSIGN(const Target wanted, parse_target(type));
+    rules.push_back({Glob(glob), wanted, false,
                      fmt::format("--tensor-type '{}={}'", printable(glob), printable(type))});
   }
   const auto add_named = [&](const std::string& type, std::string_view names,
                              std::string_view option) -> Result<void> {
     if (type.empty()) return {};
-    STKIT_ASSIGN(const Target target, parse_target(type));
-    rules.push_back({Glob(names), target, false, fmt::format("{} {}", option, printable(type))});
+    STKIT_ASSIGN(const Target wanted, parse_target(type));
+    rules.push_back({Glob(names), wanted, false, fmt::format("{} {}", option, printable(type))});
     return {};
   };
   STKIT_TRY(add_named(options.output_type, kOutputNames, "--output-type"));
