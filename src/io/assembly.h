@@ -2,7 +2,8 @@
 // that are computed. The only way in which large outputs are written.
 //
 // Bytes of other files move as fast as the machine can: blocks are shared where the filesystem can
-// do that, else copied by several threads, past the page cache when the sources are not in it.
+// do that, else copied by several threads, through the page cache or past it (io_choice.h). The
+// output is cut into tiles (tiling.h), each filled from whatever lies in it and written once.
 #pragma once
 
 #include <cstddef>
@@ -56,6 +57,9 @@ struct Segment {
 // The most bytes that one call of BlockProducer::produce is asked for.
 inline constexpr uint64_t kProducedPieceBytes = uint64_t{1} << 20;
 
+// Memory: 48 MiB of buffers unless run.max_memory_bytes says otherwise, but never less than one
+// tile of 64 KiB and one piece of a producer; nothing grows with sizes. Threads: run.threads at
+// most, and for plain copies 4.
 struct AssemblyOptions {
   FunctionRef<Result<std::shared_ptr<const RandomAccessFile>>(uint32_t file)> open_file;
   IoMode mode = IoMode::Auto;
