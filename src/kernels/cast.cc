@@ -21,11 +21,10 @@ HWY_BEFORE_NAMESPACE();
 namespace stkit::kernels::HWY_NAMESPACE {
 
 template <class D>
-HWY_INLINE void store_elements(hn::Vec<D> elements, D d, uint8_t* to) {
+HWY_INLINE void store_elements(D, hn::Vec<D> elements, uint8_t* to) {
 #if HWY_TARGET == HWY_SCALAR
   const auto element = hn::GetLane(elements);
   std::memcpy(to, &element, sizeof(element));
-  (void)d;
 #else
   const hn::Repartition<uint8_t, D> bytes;
   hn::StoreU(hn::BitCast(bytes, elements), bytes, to);
@@ -84,7 +83,7 @@ uint64_t narrow_all(const uint8_t* in, size_t count, uint8_t* out, BeyondRange b
     const auto sign = hn::And(hn::BitCast(di, hn::ShiftRight<32 - Target::kBits>(bits)),
                               constant(1u << (Target::kBits - 1)));
     const auto codes = hn::Or(round_magnitudes<Target>(di, magnitude), sign);
-    store_elements(hn::DemoteTo(dc, codes), dc, out + i * sizeof(Code));
+    store_elements(dc, hn::DemoteTo(dc, codes), out + i * sizeof(Code));
   }
   uint64_t beyond_count = hn::GetLane(hn::SumOfLanes(du, hn::BitCast(du, beyond_counts)));
   for (; i < count; ++i) {
@@ -103,7 +102,7 @@ void widen_all(const uint8_t* in, size_t count, uint8_t* out) {
   const size_t lanes = hn::Lanes(df);
   size_t i = 0;
   for (; i + lanes <= count; i += lanes)
-    store_elements(Source::load(df, in + i * kIn), df, out + i * sizeof(float));
+    store_elements(df, Source::load(df, in + i * kIn), out + i * sizeof(float));
   for (; i < count; ++i) {
     typename Source::Bits bits;
     std::memcpy(&bits, in + i * kIn, kIn);
