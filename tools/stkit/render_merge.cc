@@ -44,6 +44,7 @@ std::string source_text(const MergePlan& plan) {
 std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
   const std::string text = count_text(tensors, "tensor");
   if (plan.cast_tensors() == 0) return text + " copied bit for bit";
+  if (plan.cast_tensors() == tensors) return text + " cast";
   return text + fmt::format(", {} of them cast", format_grouped(plan.cast_tensors()));
 }
 
