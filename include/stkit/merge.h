@@ -102,8 +102,8 @@ struct MergeReport {
 };
 
 // Checks that all of it fits on the disk, writes under temporary names, syncs, then gives the files
-// their names: companions, shards, the index last. On failure nothing has changed but what was
-// published already is whole.
+// their names: companions, shards, the index last. On failure what is new is taken back; what
+// replaced a file of its name already is whole. One merge of a plan at a time.
 Result<MergeReport> merge(const MergePlan& plan, const RunOptions& run);
 
 // The documents of `merge --dry-run --json` and `merge --json`.

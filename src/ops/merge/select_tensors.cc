@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "base/glob.h"
 #include "base/rename.h"
 #include "formats/finding_log.h"
+#include "ops/merge/shared_tensors.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -133,6 +135,7 @@ Result<std::vector<SelectedTensor>> select_tensors(const Model& model, const Mer
   if (const size_t left_out = model.tensors().size() - selected.size(); left_out > 0)
     warnings.push_back(fmt::format("{} of {} tensors are left out", format_grouped(left_out),
                                    format_grouped(model.tensors().size())));
+  std::ranges::move(shared_tensor_warnings(selected), std::back_inserter(warnings));
   return selected;
 }
 

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "merge_support.h"
+#include "ops/merge/shared_tensors.h"
 
 namespace stkit {
 namespace {
@@ -93,6 +94,30 @@ TEST_F(MergeNames, WhatWasOfNoUseIsSaid) {
       (Names{"no tensor matches --include 'typo*'", "no tensor matches --exclude 'other'",
              "no tensor is renamed by 'nowhere'", "no tensor has the prefix 'model.'",
              "1 of 4 tensors are left out", "no companion file matches --copy-files '*.txt'"}));
+}
+
+// Only sources that let tensors overlap have such; safetensors does not.
+TEST(SharedTensors, AreNamed) {
+  const auto tensor = [](std::string_view name, uint64_t offset, uint64_t size) {
+    TensorInfo info;
+    info.name = name;
+    info.offset_bytes = offset;
+    info.size_bytes = size;
+    return info;
+  };
+  const TensorInfo infos[] = {tensor("embed", 64, 16),  tensor("w", 80, 16),
+                              tensor("head", 64, 16),   tensor("part", 64, 8),
+                              tensor("nothing", 64, 0), tensor("none", 64, 0)};
+  std::vector<SelectedTensor> tensors;
+  for (const TensorInfo& row : infos) tensors.push_back({&row, "renamed"});
+  EXPECT_EQ(
+      shared_tensor_warnings(tensors),
+      std::vector<std::string>{"tensors 'embed' and 'head' share 16 bytes and get a copy each"});
+
+  const std::vector<SelectedTensor> many(20, tensors[0]);
+  const std::vector<std::string> warnings = shared_tensor_warnings(many);
+  ASSERT_EQ(warnings.size(), 9u);
+  EXPECT_EQ(warnings.back(), "11 more tensors share their bytes");
 }
 
 }  // namespace
