@@ -29,7 +29,7 @@ TEST(IoChoice, ByWhatIsSeen) {
   const Row rows[] = {
       {"small", IoMode::Auto, facts(kMiB, Hardly, false, true), {}},
       {"cached", IoMode::Auto, facts(kGiB, Mostly, false, true), {}},
-      {"cold", IoMode::Auto, facts(kGiB, Hardly, false, true), {true, true}},
+      {"cold", IoMode::Auto, facts(kGiB, Hardly, false, true), {}},
       {"cached, synced", IoMode::Auto, facts(kGiB, Mostly, true, true), {false, true, Kind::Early}},
       {"cold, synced", IoMode::Auto, facts(kGiB, Hardly, true, true), {true, true, Kind::Early}},
       {"unknown", IoMode::Auto, facts(kGiB, Unknown, false, true), {}},
