@@ -49,11 +49,12 @@ std::string option_name(DType dtype) {
 }
 
 std::span<const std::string_view> dtype_choices() {
-  static const auto choices = [] {
-    static std::vector<std::string> texts{std::string(kKeepDType)};
-    for (const DType dtype : cast_targets()) texts.push_back(option_name(dtype));
-    return std::vector<std::string_view>(texts.begin(), texts.end());
+  static const auto texts = [] {
+    std::vector<std::string> names{std::string(kKeepDType)};
+    for (const DType dtype : cast_targets()) names.push_back(option_name(dtype));
+    return names;
   }();
+  static const std::vector<std::string_view> choices(texts.begin(), texts.end());
   return choices;
 }
 
@@ -74,7 +75,9 @@ Result<std::pair<std::string, std::string>> split_pair(const std::string& text, 
                                                        std::string_view option,
                                                        std::string_view form) {
   if (equals == std::string::npos || equals == 0)
-    return fail(ErrorCode::Usage, fmt::format("{} {}: no '='", option, printable(text)),
+    return fail(ErrorCode::Usage,
+                fmt::format("{} {}: {}", option, printable(text),
+                            equals == 0 ? "nothing in front of '='" : "no '='"),
                 fmt::format("{} {}", option, form));
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
@@ -87,7 +90,7 @@ Result<MergeOptions> merge_options(const Options& options) {
   merge.on_overflow = static_cast<Overflow>(place_of(options.on_overflow, overflow_names()));
   merge.io = static_cast<IoMode>(place_of(options.io, io_mode_names()));
   merge.sync = !options.no_sync;
-  // A look-ahead has a '=' of its own; a name has none.
+  // The last '=': an expression may hold one, as in [[=e=]], and names of tensors hold none.
   for (const std::string& text : options.rename) {
     STKIT_ASSIGN(auto pair, split_pair(text, text.rfind('='), "--rename", "REGEX=REPLACEMENT"));
     merge.rename.push_back(std::move(pair));
@@ -245,7 +248,6 @@ void add_what(CLI::App& command, Options& o) {
 }
 
 void add_how(CLI::App& command, Options& o) {
-  add_choice(command, "--from", o.from, source_choices(), "The kind that MODEL must be of");
   add_size(command, "--max-shard-size", o.merge.max_shard_bytes,
            "Write shards of at most this size, and their index, instead of one file");
   add_count(command, "--align", o.merge.data_alignment, kMostAlignment,
@@ -261,9 +263,11 @@ void add_how(CLI::App& command, Options& o) {
            "Accept headers larger than the format's 100 MB");
 }
 
-void add_batch(CLI::App& command, Options& o, CLI::Option* force) {
-  CLI::Option* all = command.add_flag("--all-checkpoints", o.all_checkpoints,
-                                      "MODEL is the folder of a run: merge all below it into OUT");
+void add_batch(CLI::App& command, Options& o, CLI::Option* from, CLI::Option* force) {
+  CLI::Option* all = command
+                         .add_flag("--all-checkpoints", o.all_checkpoints,
+                                   "MODEL is the folder of a run: merge all below it into OUT")
+                         ->excludes(from);
   add_text(command, "--checkpoint-filter", o.batch.filter, "GLOB",
            "Only checkpoints whose path below the run's folder matches")
       ->needs(all);
@@ -290,11 +294,13 @@ Action add_merge(CLI::App& command) {
   Options& o = *options;
   add_model(command, o.model, "What to merge; with --all-checkpoints the folder of a run");
   add_text(command, "-o,--output", o.output, "OUT", "A folder, or a .safetensors file");
+  CLI::Option* from =
+      add_choice(command, "--from", o.from, source_choices(), "The kind that MODEL must be of");
   add_what(command, o);
   add_how(command, o);
   CLI::Option* force =
       command.add_flag("--force", o.merge.overwrite, "Replace files that are there");
-  add_batch(command, o, force);
+  add_batch(command, o, from, force);
   return [options](Session& session) -> Result<int> {
     STKIT_TRY(check_arguments(*options));
     return options->all_checkpoints ? merge_all(*options, session) : merge_one(*options, session);

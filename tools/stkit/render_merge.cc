@@ -42,10 +42,17 @@ std::string source_text(const MergePlan& plan) {
 }
 
 std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
-  std::string text =
-      fmt::format("{}, {}", count_text(tensors, "tensor"), format_bytes(plan.input_bytes()));
-  if (plan.cast_tensors() == 0) return text + ", copied bit for bit";
+  const std::string text = count_text(tensors, "tensor");
+  if (plan.cast_tensors() == 0) return text + " copied bit for bit";
+  if (plan.cast_tensors() == tensors) return text + " cast";
   return text + fmt::format(", {} of them cast", format_grouped(plan.cast_tensors()));
+}
+
+std::string files_text(const MergePlan& plan, const FileCounts& counts) {
+  std::string text = fmt::format("{} in {}", format_bytes(plan.output_bytes()),
+                                 count_text(counts.weights, "weight file"));
+  if (counts.others > 0) text += fmt::format(" and {}", count_text(counts.others, "other"));
+  return text;
 }
 
 std::string state_text(BatchState state) {
@@ -79,8 +86,7 @@ void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& p
                         paint.dim("(a dry run: nothing is written)")));
   std::vector<Row> rows = {{"source", source_text(plan)},
                            {"takes", tensors_text(plan, counts.tensors)},
-                           {"writes", fmt::format("{} in {}", format_bytes(plan.output_bytes()),
-                                                  count_text(plan.files().size(), "file"))},
+                           {"writes", files_text(plan, counts)},
                            {"memory", fmt::format("at most {}", format_bytes(peak_memory_bytes))}};
   if (free_bytes)
     rows.emplace_back(
@@ -104,10 +110,8 @@ void render_merge_result(Output& out, const Terminal& terminal, const MergePlan&
                          const MergeReport& report) {
   const Paint paint(terminal.color);
   const FileCounts counts = count_files(plan);
-  std::string text =
-      fmt::format("{}\n  {}; {}", paint.bold(printable(report.output)),
-                  tensors_text(plan, counts.tensors), count_text(counts.weights, "weight file"));
-  if (counts.others > 0) text += fmt::format(", {}", count_text(counts.others, "other"));
+  std::string text = fmt::format("{}\n  {}; {}", paint.bold(printable(report.output)),
+                                 tensors_text(plan, counts.tensors), files_text(plan, counts));
   if (report.model_digest)
     text += fmt::format("\n  verified; model digest {}", *report.model_digest);
   out.write(text + "\n");

@@ -1,1 +1,1 @@
-mkdir in && cp two.safetensors other.safetensors in && stkit merge in/two.safetensors -o out -v 2>&1 | sed 's/ in [0-9].*/ in .../'
+mkdir in && cp two.safetensors other.safetensors in && stkit merge in/two.safetensors -o out -v 2>&1 | sed '/^info/s/ in .*/ in .../'

@@ -1,0 +1,1 @@
+mkdir in && printf '\070\000\000\000\000\000\000\000{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  \000\000\200\077\000\000\200\107' > in/big.safetensors && stkit merge in -o out --dtype f16; echo $?; test ! -e out && for how in clamp inf; do stkit merge in -o $how --dtype f16 --on-overflow $how && stkit inspect $how --tensor w; done

@@ -1,0 +1,1 @@
+stkit merge tiny -o out --verify
