@@ -219,7 +219,6 @@ struct OtherFormat {
 
 TEST(Bundle, SaysWhatAFolderHoldsInstead) {
   const OtherFormat cases[] = {
-      {"GGUF", {"m-q4k.gguf"}, "a folder of GGUF files ('m-q4k.gguf') cannot be read"},
       {"PyTorch",
        {"pytorch_model.bin", "optimizer.bin"},
        "a folder of PyTorch weights ('pytorch_model.bin') cannot be read"},
