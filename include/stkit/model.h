@@ -39,7 +39,7 @@ struct ModelFile {
   uint64_t size_bytes = 0;
   FileRole role = FileRole::Other;
   uint64_t tensor_count = 0;
-  uint64_t header_bytes = 0;  // of a weight file: everything in front of the tensor data
+  uint64_t header_bytes = 0;  // of a weight file: everything but the tensors, where it is sound
 };
 
 struct OpenOptions {

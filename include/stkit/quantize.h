@@ -47,10 +47,11 @@ struct QuantizeOptions {
   std::string embedding_type = {};            // of the token embedding
   std::vector<std::string> keep = {};         // globs of tensors that keep their own type
   std::optional<QuantizeTarget> target = {};  // empty: by the ending of the output's name
-  bool pure = false;           // no fallback types: where blocks do not divide a row, F16
-  bool only_if_plain = false;  // leave a model that is quantized already alone
-  std::string arch = {};       // general.architecture; empty: config.json's model_type
-  std::string imatrix = {};    // the path of an importance matrix
+  bool pure = false;              // no fallback types: where blocks do not divide a row, F16
+  bool allow_requantize = false;  // of GGUF files: quantize what is quantized once more
+  bool only_if_plain = false;     // leave a model that is quantized already alone
+  std::string arch = {};          // general.architecture; empty: config.json's model_type
+  std::string imatrix = {};       // the path of an importance matrix
   NonFinite on_non_finite = NonFinite::Error;
   bool measure = false;  // how far what is read back is from the weights, by tensor
   // Of every tensor: when one stays below, nothing is published. Measures.

@@ -233,6 +233,8 @@ namespace stkit::kernels {
 
 HWY_EXPORT(decode_blocks);
 
+bool is_decoded(DType type) { return type >= DType::Q4_0 && type <= DType::MXFP4; }
+
 void decode_blocks(DType type, std::span<const std::byte> blocks, std::span<float> out) {
   const DTypeInfo& row = info(type);
   STKIT_CHECK(row.kind == DTypeKind::GgmlBlock && out.size() % row.block_elements == 0);

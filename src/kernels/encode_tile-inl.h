@@ -49,8 +49,14 @@ constexpr float kRoundMagic = 12582912.0f;
 constexpr float kRoundLimit = 4194303.0f;
 
 HWY_INLINE V round_near(V value) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_SSE4
+  // One instruction that costs no more than the two. What it rounds to -0 stays out of all results:
+  // zeros of either sign add nothing to a sum.
+  return hn::Round(value);
+#else
   const V magic = hn::Set(D(), kRoundMagic);
   return hn::Sub(hn::Add(value, magic), magic);
+#endif
 }
 
 HWY_INLINE hn::Vec<DI> round_to_int(V value) {
@@ -73,8 +79,31 @@ HWY_INLINE void store_codes(hn::Vec<DI> codes, uint8_t* out) {
 template <size_t kElements>
 HWY_INLINE void transpose(const float* x, float* tile) {
   constexpr size_t kLanes = kBatchElements / kElements;
+#if HWY_TARGET == HWY_SCALAR
   for (size_t lane = 0; lane < kLanes; ++lane)
     for (size_t i = 0; i < kElements; ++i) tile[i * kLanes + lane] = x[lane * kElements + i];
+#else
+  // Squares of four by four.
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  for (size_t lane = 0; lane < kLanes; lane += 4) {
+    const float* const from = x + lane * kElements;
+    for (size_t i = 0; i < kElements; i += 4) {
+      const auto a = hn::LoadU(d, from + i), b = hn::LoadU(d, from + kElements + i);
+      const auto c = hn::LoadU(d, from + 2 * kElements + i);
+      const auto e = hn::LoadU(d, from + 3 * kElements + i);
+      const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+      const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+      const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+      const auto ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+      float* const to = tile + i * kLanes + lane;
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ce_low)), d, to);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ce_low)), d, to + kLanes);
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ce_high)), d, to + 2 * kLanes);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ce_high)), d, to + 3 * kLanes);
+    }
+  }
+#endif
 }
 
 HWY_INLINE float sum_of_squares(const float* x, size_t count) {

@@ -99,7 +99,8 @@ bool is_companion_folder(std::string_view name) {
 }
 
 std::vector<std::string> missing_companions(const Model& model, const Profile& profile) {
-  if (has_file(model, "adapter_config.json")) return {};
+  // A GGUF file has in itself what others have beside them.
+  if (model.format() == FileFormat::Gguf || has_file(model, "adapter_config.json")) return {};
   const bool is_text = profile.modality == "text" || profile.modality == "code";
   std::vector<std::string> missing;
   for (const NeedRule& rule : kNeeds)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/gguf_model.h"
 #include "model/model_contents.h"
 #include "model/open_reference.h"
 #include "model/scan.h"
@@ -63,10 +64,13 @@ Result<Model> Model::scan(std::shared_ptr<const Folder> folder, std::string_view
                           const OpenOptions& options) {
   const std::string label = folder->label();
   std::string reference = name.empty() ? label : folder->path_of(name);
-  STKIT_ASSIGN(ModelContents contents, scan_model(std::move(folder), name, options));
-  contents.reference = std::move(reference);
-  contents.folder_name = folder_display_name(label);
-  return Model(std::make_unique<Rep>(std::move(contents)));
+  STKIT_ASSIGN(std::optional<ModelContents> contents, scan_gguf_model(folder, name, options));
+  if (!contents) {
+    STKIT_ASSIGN(contents, scan_model(std::move(folder), name, options));
+  }
+  contents->reference = std::move(reference);
+  contents->folder_name = folder_display_name(label);
+  return Model(std::make_unique<Rep>(std::move(*contents)));
 }
 
 const std::string& Model::reference() const { return rep_->contents.reference; }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/json_reader.h"
+#include "formats/gguf_value.h"
 #include "io/file_pool.h"
 #include "model/name_index.h"
 #include "model/weights_header.h"
@@ -34,6 +35,7 @@ struct ModelContents {
   NameIndex names;     // of tensors
   std::map<std::string, std::string, std::less<>> metadata;
   std::vector<std::string> metadata_conflicts;
+  std::vector<GgufEntry> gguf_metadata;  // of GGUF files, with its types; without split.*
   std::optional<JsonValue> config;  // config.json, when it is an object
   std::vector<Finding> findings;
   std::unique_ptr<FilePool> pool;

@@ -8,6 +8,7 @@
 
 #include "base/glob.h"
 #include "model/config.h"
+#include "model/gguf_model.h"
 #include "model/listing.h"
 #include "model/model_contents.h"
 #include "model/shard_name.h"
@@ -29,9 +30,11 @@ std::string_view metadata_value(const Model& model, std::span<const std::string_
   return {};
 }
 
-constexpr std::string_view kArchitectureKeys[] = {"modelspec.architecture", "architecture"};
+constexpr std::string_view kArchitectureKeys[] = {"modelspec.architecture", "architecture",
+                                                  "general.architecture"};
 constexpr std::string_view kModelTypeKeys[] = {"model_type", "modelspec.architecture",
-                                               "architecture", "ss_base_model_version"};
+                                               "architecture", "ss_base_model_version",
+                                               "general.architecture"};
 constexpr std::string_view kModalityKeys[] = {"modality", "modelspec.modality"};
 
 std::string find_architecture(const Model& model) {
@@ -200,8 +203,9 @@ std::string_view base_name_of_weights(std::string_view file_name) {
   std::string_view stem = base_name(file_name);
   if (const auto shard = parse_shard_name(stem))
     stem = shard->stem;
-  else if (stem.ends_with(kWeightsSuffix))
-    stem.remove_suffix(kWeightsSuffix.size());
+  else if (const size_t dot = stem.rfind('.');
+           stem.ends_with(kWeightsSuffix) || stem.ends_with(".gguf"))
+    stem.remove_suffix(stem.size() - dot);
   const std::string_view without_variant = stem.substr(0, stem.find('.'));
   return glob_match(kGenericNames, without_variant) ? std::string_view() : stem;
 }
@@ -210,6 +214,7 @@ Profile make_profile(const Model& model) {
   const ModelContents& contents = ModelAccess::contents(model);
   Profile profile;
   if (const JsonValue* json = config(model)) profile.config = summarise_config(*json);
+  if (model.format() == FileFormat::Gguf) profile.config = summarise_gguf(contents);
   profile.architecture = find_architecture(model);
   find_model_type(model, profile);
   profile.base_model_name = base_name_of_weights(contents.selected_weights);

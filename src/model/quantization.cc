@@ -1,5 +1,6 @@
 // How weights that are quantized already give themselves away.
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -124,9 +125,20 @@ std::string by_tensors(const Model& model) {
   return has_fp8 ? "fp8" : "";
 }
 
+// The type of the most weights, if it is one of blocks.
+std::string by_blocks(const Model& model) {
+  std::map<DType, uint64_t> weights;
+  for (const TensorInfo& tensor : model.tensors()) weights[tensor.dtype] += tensor.element_count;
+  const auto most =
+      std::ranges::max_element(weights, {}, [](const auto& row) { return row.second; });
+  const bool blocks = most != weights.end() && info(most->first).kind == DTypeKind::GgmlBlock;
+  return blocks ? lower_case(name(most->first)) : std::string();
+}
+
 }  // namespace
 
 std::string find_quantization(const Model& model) {
+  if (model.format() == FileFormat::Gguf) return by_blocks(model);
   if (const JsonValue* json = config(model))
     if (std::string method = by_config(*json); !method.empty()) return method;
   if (const auto said = model.metadata().find("quantization"); said != model.metadata().end())

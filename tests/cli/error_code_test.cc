@@ -24,8 +24,8 @@ const std::map<ErrorCode, Producer> kProducers = {
     {ErrorCode::Usage, {"stkit inspect --json", ""}},
     {ErrorCode::Corrupt, {"stkit inspect short.safetensors --json", ""}},
     {ErrorCode::Unsupported,
-     {"printf 'GGUF\\003\\000\\000\\000%0100d' 0 > x.gguf && "
-      "stkit inspect x.gguf --json",
+     {"printf '\\211HDF\\r\\n%0100d' 0 > x.h5 && "
+      "stkit inspect x.h5 --json",
       ""}},
     {ErrorCode::InputChanged, {"", "a file that shrinks while it is read: tests/unit/io"}},
     {ErrorCode::ReadFailed, {"", "needs a disk that fails: tests/unit/io"}},

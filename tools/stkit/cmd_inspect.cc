@@ -111,6 +111,10 @@ Result<void> write_page(const InspectOptions& options, const Model& model,
   std::vector<std::pair<std::string, Histogram>> histograms;
   if (options.stats) {
     std::vector<uint32_t> largest = select_tensors(model, options.glob(), Sort::Size);
+    // Values that are coded in blocks have no statistics either.
+    std::erase_if(largest, [&](uint32_t i) {
+      return info(model.tensors()[i].dtype).kind == DTypeKind::GgmlBlock;
+    });
     largest.resize(std::min(largest.size(), kPageHistograms));
     for (const uint32_t index : largest) {
       const TensorInfo& tensor = model.tensors()[index];

@@ -191,6 +191,8 @@ void add_type_options(CLI::App& command, Options& o) {
   add_text(command, "--embedding-type", o.quantize.embedding_type, "TYPE",
            "Another type for the token embedding");
   add_texts(command, "--keep", o.quantize.keep, "GLOB", "Tensors that keep their own type");
+  command.add_flag("--allow-requantize", o.quantize.allow_requantize,
+                   "Take a GGUF file whose weights are quantized; more is lost");
   command.add_flag("--pure", o.quantize.pure,
                    "No other quantized type where blocks do not divide a row, but f16");
   command.add_flag("--strict", o.strict, "Write nothing when there are fallbacks; exit code 1");

@@ -7,7 +7,8 @@ constexpr Command kCommands[] = {
     {"inspect", "look at a model without loading it", "MODEL...",
      "Reads headers and companion files only: a model of any size costs milliseconds. Weights are "
      "read where an option asks for them: --stats, --histogram, --tensor and --diff --data.\n"
-     "A MODEL is a .safetensors file, an index (model.safetensors.index.json), a config.json, or a "
+     "A MODEL is a .safetensors or .gguf file, an index (model.safetensors.index.json), a "
+     "config.json, or a "
      "folder; what it is is found out by content. `-` stands for a list of models on standard "
      "input, one a line.\n"
      "With several models each is shown in turn. --json then prints an array, in the order of the "
@@ -19,21 +20,24 @@ constexpr Command kCommands[] = {
      "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # the largest of some tensors\n"
      "stkit inspect a.safetensors --diff b.safetensors --data  # where two models differ",
      add_inspect},
-    {"quantize", "weights to GGML's block types, in one GGUF file", "MODEL -o FILE",
+    {"quantize", "weights to GGML's block types, in one file", "MODEL -o FILE",
      "Every floating matrix whose name ends in `weight` gets the type, norms and vectors become "
      "F32, the rest keeps its own type. Where rows are not whole blocks another type falls in, and "
      "the output says where and for how many of the weights. The bytes of a block are those of "
      "llama.cpp, and the same for any number of threads.\n"
      "Tensors keep the names that they have in the model. llama.cpp runs language models only "
      "under "
-     "its own names; engines that go by the model's names read the file as it is.\n"
+     "its own names: those that a GGUF file has already, whose metadata is kept, too. Engines that "
+     "go "
+     "by the model's names read the file as it is.\n"
      "NaN and infinities in weights stop the work, with tensor and position, unless --nan says "
      "otherwise. The file appears under its name when it is whole.\n"
      "Exit codes: 0 done; 1 the answer of --strict or --min-cosine is no; 2 usage; 3 corrupt or "
      "unsupported; 4 not found; 5 access denied; 7 the output cannot be written.",
      "stkit quantize ./Qwen3-8B -o qwen3-8b-q4k.gguf  # 4.5 bits a weight\n"
      "stkit quantize ./Qwen3-8B -o q6.gguf --isq q6k --verify  # and what was lost\n"
-     "stkit quantize ./flux -o flux.gguf --keep '*norm*' --dry-run  # the plan alone",
+     "stkit quantize ./flux -o flux.gguf --keep '*norm*' --dry-run  # the plan alone\n"
+     "stkit quantize llama-f16.gguf -o llama-q5k.gguf --isq q5k  # a GGUF file of floats",
      add_quantize},
     {"validate", "say whether a model is whole and sound", "MODEL...",
      "Checks every rule of the format, index against shards, companion files against weights, and "

@@ -1,4 +1,5 @@
 #include "formats/gguf_writer.h"
+#include "model/model_contents.h"
 #include "model/profile.h"
 #include "ops/quantize/output_layout.h"
 
@@ -30,16 +31,34 @@ std::string architecture_of(const Profile& profile, const QuantizeOptions& optio
   return known ? profile.model_type : "unknown";
 }
 
+// Of a GGUF file everything but what is about that very file.
+std::vector<GgufEntry> carried_metadata(const Model& model, const QuantizeOptions& options) {
+  std::vector<GgufEntry> entries;
+  for (const GgufEntry& entry : ModelAccess::contents(model).gguf_metadata) {
+    const bool written_anew =
+        entry.key == kGgufAlignmentKey || entry.key == "general.quantization_version" ||
+        entry.key == "general.file_type" || entry.key.starts_with("quantize.imatrix.");
+    if (written_anew) continue;
+    entries.push_back(entry);
+    if (entry.key == "general.architecture" && !options.arch.empty())
+      entries.back().value = std::string_view(options.arch);
+  }
+  return entries;
+}
+
 }  // namespace
 
 Result<FilePlan> plan_gguf_output(const OutputDescription& output) {
   const Profile profile = make_profile(output.model);
   const std::string architecture = architecture_of(profile, output.options);
-  std::vector<GgufEntry> entries = {
-      {"general.architecture", std::string_view(architecture)},
-      {"general.type", std::string_view("model")},
-      {"general.name", std::string_view(profile.base_model_name)},
-  };
+  std::vector<GgufEntry> entries;
+  if (output.model.format() == FileFormat::Gguf) {
+    entries = carried_metadata(output.model, output.options);
+  } else {
+    entries = {{"general.architecture", std::string_view(architecture)},
+               {"general.type", std::string_view("model")},
+               {"general.name", std::string_view(profile.base_model_name)}};
+  }
   if (output.importance.is_given())
     add_importance(output.importance.file(), output.options.imatrix, entries);
   entries.push_back({"general.quantization_version", kQuantizationVersion});

@@ -49,10 +49,26 @@ QuantizeTarget target_of(const std::string& output, const QuantizeOptions& optio
   return output.ends_with(".safetensors") ? QuantizeTarget::Safetensors : QuantizeTarget::Gguf;
 }
 
-// By name, so that the output does not depend on how the input is sharded.
+// Weights that are quantized already are quantized again only where that was asked for, and where
+// their blocks can be decoded.
+Result<void> check_plain(const Model& model, const std::string& quantization,
+                         const QuantizeOptions& options) {
+  const bool is_gguf = model.format() == FileFormat::Gguf;
+  if (quantization.empty() || (is_gguf && options.allow_requantize)) return {};
+  return fail(ErrorCode::Unsupported,
+              fmt::format("the weights are quantized already ({})", printable(quantization)),
+              is_gguf ? "start from the model that they were made of, or accept what is lost with "
+                        "--allow-requantize"
+                      : "start from the model that they were made of",
+              model.reference());
+}
+
+// By name, so that the output does not depend on how the input is sharded. GGUF files have an order
+// of their own.
 std::vector<const TensorInfo*> in_output_order(const Model& model) {
   std::vector<const TensorInfo*> order;
   for (const TensorInfo& tensor : model.tensors()) order.push_back(&tensor);
+  if (model.format() == FileFormat::Gguf) return order;
   std::ranges::sort(order, natural_less, &TensorInfo::name);
   return order;
 }
@@ -80,7 +96,7 @@ Result<void> plan_tensors(TypeSelection& selection, QuantizeContents& rep) {
   uint64_t empty = 0;
   for (const TensorInfo* source : in_output_order(rep.model)) {
     rep.input_bytes += source->size_bytes;
-    if (source->element_count == 0 && selection.target() == QuantizeTarget::Gguf) {
+    if (source->element_count == 0 && selection.container() == QuantizeTarget::Gguf) {
       ++empty;
       continue;
     }
@@ -137,14 +153,13 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
                                         .tensors = {},
                                         .layout = {},
                                         .warnings = {}}});
-  rep->quantized_already = quantization_of(rep->model);
-  if (!rep->quantized_already.empty()) {
-    if (options.only_if_plain) return QuantizePlan(std::move(rep));
-    return fail(
-        ErrorCode::Unsupported,
-        fmt::format("the weights are quantized already ({})", printable(rep->quantized_already)),
-        "start from the model that they were made of", std::string(reference));
+  if (rep->model.format() == FileFormat::Gguf) selection.expect_gguf_names();
+  const std::string quantization = quantization_of(rep->model);
+  if (options.only_if_plain && !quantization.empty()) {
+    rep->quantized_already = quantization;
+    return QuantizePlan(std::move(rep));
   }
+  STKIT_TRY(check_plain(rep->model, quantization, options));
   STKIT_TRY(check_output(rep->model, output, options.overwrite));
   if (!options.imatrix.empty()) {
     STKIT_ASSIGN(rep->importance, Importance::open(options.imatrix));
@@ -153,9 +168,9 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   }
   STKIT_TRY(plan_tensors(selection, *rep));
   STKIT_TRY(check_importance_is_used(*rep));
-  warn_of_names(selection.target(), *rep);
+  warn_of_names(selection.container(), *rep);
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
-  const bool gguf = selection.target() == QuantizeTarget::Gguf;
+  const bool gguf = selection.container() == QuantizeTarget::Gguf;
   const OutputDescription description{rep->model, options, selection.base(), rep->importance,
                                       rep->tensors};
   auto layout = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);

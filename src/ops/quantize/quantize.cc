@@ -29,9 +29,11 @@ bool measures(const QuantizeOptions& options) { return options.measure || option
 // NaN and infinities are looked for in all weights, also in those that are copied; not in F64 ones,
 // which no engine computes with.
 bool is_encoded(const QuantizePlan::Tensor& tensor, const QuantizeOptions& options) {
-  if (info(tensor.from).kind != DTypeKind::Float) return false;
+  const DTypeKind kind = info(tensor.from).kind;
+  if (kind != DTypeKind::Float && kind != DTypeKind::GgmlBlock) return false;
   if (tensor.from != tensor.to) return true;
-  return tensor.from != DType::F64 && (options.on_non_finite != NonFinite::Keep || options.measure);
+  return kind == DTypeKind::Float && tensor.from != DType::F64 &&
+         (options.on_non_finite != NonFinite::Keep || options.measure);
 }
 
 Result<Work> make_work(const QuantizeContents& rep) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "formats/ggml_types.h"
+#include "kernels/decode.h"
 #include "quant/estimate.h"
 #include "stkit/text.h"
 
@@ -31,6 +32,13 @@ constexpr std::string_view kOutputNames =
 constexpr std::string_view kEmbeddingNames =
     "{,*.}{embed_tokens,tok_embeddings,token_embd,wte,word_embeddings,embed_in}.weight";
 
+// What llama.cpp computes with as it is, under its own names.
+constexpr std::string_view kNeverQuantized =
+    "*{ffn_gate_inp.weight,altup,laurel,per_layer_model_proj,ssm_conv1d,shortconv.conv.weight,"
+    "time_mix_{first,w0,w1,w2,v0,v1,v2,a0,a1,a2,g1,g2,decay_w1,decay_w2,lerp_fused}.weight,"
+    "attn_rel_b.weight,.position_embd,position_embd.weight,token_types.weight,sam.pos_embd,"
+    "sam.neck.,sam.net_,.rel_pos,.patch_embd,.patch_merger}*";
+
 struct PlainType {
   std::string_view name;
   DType dtype;
@@ -45,6 +53,11 @@ std::unexpected<Error> unknown_type(std::string_view type) {
   return fail(ErrorCode::Usage, fmt::format("no type '{}' to quantize to", printable(type)),
               meant.empty() ? fmt::format("one of: {}", fmt::join(names, ", "))
                             : fmt::format("did you mean '{}'?", meant));
+}
+
+const Glob& never_quantized() {
+  static const Glob glob(kNeverQuantized);
+  return glob;
 }
 
 }  // namespace
@@ -65,12 +78,14 @@ Result<TypeSelection::Target> TypeSelection::parse_target(std::string_view type)
   return Target{nullptr, plain->dtype};
 }
 
-Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options, QuantizeTarget target) {
+Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options,
+                                          QuantizeTarget container) {
   TypeSelection selection;
-  selection.target_ = target;
+  selection.container_ = container;
   selection.base_ = quant::find_type(options.isq);
   if (selection.base_ == nullptr) return unknown_type(options.isq);
   selection.pure_ = options.pure;
+  selection.requantize_ = options.allow_requantize;
 
   std::vector<Rule>& rules = selection.rules_;
   for (const std::string& glob : options.keep)
@@ -101,16 +116,23 @@ TypeChoice TypeSelection::apply(const Target& target, const TensorInfo& tensor) 
   return {type, type == wanted ? std::nullopt : std::optional(wanted)};
 }
 
+bool TypeSelection::is_weight(const TensorInfo& tensor) const {
+  const DTypeKind kind = info(tensor.dtype).kind;
+  return kind == DTypeKind::Float ||
+         (kind == DTypeKind::GgmlBlock && requantize_ && kernels::is_decoded(tensor.dtype));
+}
+
 std::optional<TypeChoice> TypeSelection::choose(const TensorInfo& tensor) {
   const std::optional<DType> own =
-      target_ == QuantizeTarget::Gguf ? gguf_type_for(tensor.dtype) : tensor.dtype;
+      container_ == QuantizeTarget::Gguf ? gguf_type_for(tensor.dtype) : tensor.dtype;
   if (!own) return std::nullopt;
-  if (info(tensor.dtype).kind != DTypeKind::Float) return TypeChoice{*own, std::nullopt};
+  if (!is_weight(tensor)) return TypeChoice{*own, std::nullopt};
   for (Rule& rule : rules_) {
     if (!rule.glob.matches(tensor.name)) continue;
     rule.used = true;
     return rule.keep ? TypeChoice{*own, std::nullopt} : apply(rule.target, tensor);
   }
+  if (gguf_names_ && never_quantized().matches(tensor.name)) return TypeChoice{*own, std::nullopt};
   switch (quant::role_of(tensor)) {
     case quant::TensorRole::Matrix: return apply({base_}, tensor);
     case quant::TensorRole::Vector: return TypeChoice{DType::F32, std::nullopt};

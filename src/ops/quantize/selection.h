@@ -27,17 +27,21 @@ std::optional<DType> gguf_type_for(DType dtype);
 
 class TypeSelection {
  public:
-  static Result<TypeSelection> make(const QuantizeOptions& options, QuantizeTarget target);
+  static Result<TypeSelection> make(const QuantizeOptions& options, QuantizeTarget container);
+  // The tensors have the names that llama.cpp gives them.
+  void expect_gguf_names() { gguf_names_ = true; }
 
   // Nothing when the container has no type for its values. The globs that matched are remembered.
   std::optional<TypeChoice> choose(const TensorInfo& tensor);
 
-  QuantizeTarget target() const { return target_; }
+  QuantizeTarget container() const { return container_; }
   const quant::QuantType& base() const { return *base_; }
   // A sentence for each option that no tensor was meant by.
   std::vector<std::string> unused_options() const;
 
  private:
+  bool is_weight(const TensorInfo& tensor) const;
+
   // A type that rows get: quantized, or a plain one.
   struct Target {
     const quant::QuantType* quantized = nullptr;
@@ -56,7 +60,9 @@ class TypeSelection {
 
   const quant::QuantType* base_ = nullptr;
   bool pure_ = false;
-  QuantizeTarget target_ = QuantizeTarget::Gguf;
+  bool requantize_ = false;
+  bool gguf_names_ = false;
+  QuantizeTarget container_ = QuantizeTarget::Gguf;
   std::vector<Rule> rules_;  // the first that matches counts
 };
 

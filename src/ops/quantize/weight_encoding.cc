@@ -103,7 +103,10 @@ Result<void> WeightEncoding::encode(uint64_t first_element, std::span<const std:
 }
 
 Result<void> WeightEncoding::encode_tile(Tile& tile, kernels::ErrorSums& errors) {
-  kernels::to_float(source_.dtype, tile.in, tile.values);
+  if (is_block(source_.dtype))
+    kernels::decode_blocks(source_.dtype, tile.in, tile.values);
+  else
+    kernels::to_float(source_.dtype, tile.in, tile.values);
   tile.largest = kernels::largest_magnitude(tile.values);
   if (!std::isfinite(tile.largest)) STKIT_TRY(treat_non_finite(tile));
   write_values(tile);

@@ -63,7 +63,8 @@ Result<void> check_json(const std::string& text) {
 }  // namespace
 
 void check_config_file(Context& context) {
-  if (context.weights.empty() || context.lone_file) return;
+  const bool is_gguf = context.model.format() == FileFormat::Gguf;  // has it all in itself
+  if (context.weights.empty() || context.lone_file || is_gguf) return;
   for (const std::string_view name : kConfigs)
     if (context.in_folder(name)) return;
   context.report(Check::MissingConfig, context.folder_path(),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "kernels/decode.h"
 #include "kernels/stats.h"
 #include "model/read_blocks.h"
 #include "ops/validate/checks.h"
@@ -27,6 +28,7 @@ std::vector<Job> plan_jobs(const Context& context, size_t buffer_bytes) {
   for (uint32_t i = 0; i < tensors.size(); ++i) {
     if (!context.readable(tensors[i])) continue;
     const DTypeInfo& row = info(tensors[i].dtype);
+    if (row.kind == DTypeKind::GgmlBlock && !kernels::is_decoded(row.dtype)) continue;
     const uint64_t most = buffer_bytes / row.block_bytes * row.block_elements;
     for (uint64_t first = 0; first < tensors[i].element_count; first += most)
       jobs.push_back({i, first, std::min(most, tensors[i].element_count - first)});
@@ -38,8 +40,9 @@ std::vector<Job> plan_jobs(const Context& context, size_t buffer_bytes) {
 bool is_matrix(const TensorInfo& tensor) {
   const DTypeKind kind = info(tensor.dtype).kind;
   const auto wide = [](uint64_t dimension) { return dimension > 1; };
-  return (kind == DTypeKind::Float || kind == DTypeKind::Complex) &&
-         std::ranges::count_if(tensor.shape, wide) >= 2;
+  const bool weights =
+      kind == DTypeKind::Float || kind == DTypeKind::Complex || kind == DTypeKind::GgmlBlock;
+  return weights && std::ranges::count_if(tensor.shape, wide) >= 2;
 }
 
 // The second factor of a LoRA starts at zero, and stays there for modules that were not trained.
@@ -55,6 +58,23 @@ bool is_parameter(std::string_view name) {
   for (const std::string_view end : {"weight", "bias", "scale", "scales", "weight_scale_inv"})
     if (name.ends_with(end)) return true;
   return false;
+}
+
+// Of blocks, the values that loaders compute with: a damaged scale makes them NaN or infinite.
+StatsAccumulator stats_of(DType dtype, std::span<const std::byte> elements) {
+  if (info(dtype).kind != DTypeKind::GgmlBlock) return kernels::stats(dtype, elements);
+  const size_t piece_bytes =
+      kernels::kStatsBlockElements / info(dtype).block_elements * info(dtype).block_bytes;
+  thread_local std::vector<float> values(kernels::kStatsBlockElements);
+  StatsAccumulator all;
+  while (!elements.empty()) {
+    const auto piece = elements.first(std::min(piece_bytes, elements.size()));
+    const auto decoded = std::span(values).first(kernels::value_count(dtype, piece.size()));
+    kernels::decode_blocks(dtype, piece, decoded);
+    kernels::add_stats(DType::F32, std::as_bytes(decoded), all);
+    elements = elements.subspan(piece.size());
+  }
+  return all;
 }
 
 void judge(Context& context, const TensorInfo& tensor, const StatsAccumulator& seen) {
@@ -154,7 +174,7 @@ Result<void> check_weights(Context& context) {
     STKIT_ASSIGN(const uint64_t bytes, storage_bytes(tensor.dtype, jobs[i].count));
     const auto block = buffers.one(worker).first(static_cast<size_t>(bytes));
     STKIT_TRY(context.model.read(tensor, jobs[i].first, jobs[i].count, block));
-    parts[i] = kernels::stats(tensor.dtype, block);
+    parts[i] = stats_of(tensor.dtype, block);
     progress.advance(item[tensor.file], bytes);
     return {};
   };

@@ -64,7 +64,7 @@ struct Foreign {
 
 TEST(OpenReference, SaysWhatAFileIsInstead) {
   const Foreign cases[] = {
-      {"m.gguf", "GGUF" + std::string(60, '\1'), ErrorCode::Unsupported, "GGUF"},
+      {"m.gguf", "GGUF" + std::string(60, '\1'), ErrorCode::Corrupt, "GGUF version"},
       {"m.bin", "PK\3\4" + std::string(60, '\0'), ErrorCode::Corrupt, "zip"},
       {"empty", "", ErrorCode::Unsupported, "an empty file"},
       {"noise", std::string(64, '\xAA'), ErrorCode::Unsupported, "content of no known format"},

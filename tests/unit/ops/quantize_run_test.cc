@@ -5,6 +5,7 @@
 #include "kernels/block_reference.h"
 #include "kernels/convert.h"
 #include "quantize_support.h"
+#include "support/gguf_builder.h"
 
 namespace stkit::test {
 namespace {
@@ -318,6 +319,75 @@ TEST(Quantize, CancelledLeavesNothing) {
   EXPECT_EQ(quantize_error(dir / "model", dir / "out.gguf", {}, {.cancel = &cancel}).code,
             ErrorCode::Interrupted);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+}
+
+// --- GGUF files as input ------------------------------------------------------------------------
+
+TEST(Quantize, GgufFilesKeepTheirMetadataAndOrder) {
+  const TempDir dir;
+  const std::vector<float> x = weights(1, 4 * 512);
+  GgufBuilder builder;
+  builder.text("general.architecture", "llama").u32("llama.block_count", 1);
+  builder.strings("tokenizer.ggml.tokens", {"a", "b"}).u32("general.file_type", 0);
+  builder.text("general.name", "Tiny");
+  builder.tensor("output.weight", 0, {512, 4}, f32_bytes(x));
+  builder.tensor("blk.0.ffn_gate_inp.weight", 0, {512, 4}, f32_bytes(x));
+  builder.tensor("blk.0.attn_q.weight", 30, {512, 4}, bf16_bytes(x));
+  builder.tensor("blk.0.attn_norm.weight", 0, {512}, f32_bytes(weights(2, 512)));
+  write_file(dir / "f32.gguf", builder.bytes());
+  quantized(dir / "f32.gguf", dir / "q6k.gguf", {.isq = "q6k"});
+  const GgufFile file(dir / "q6k.gguf");
+  std::vector<std::string> order;
+  for (const TensorInfo& tensor : file.header.tensors) order.emplace_back(tensor.name);
+  EXPECT_EQ(order, (std::vector<std::string>{"output.weight", "blk.0.ffn_gate_inp.weight",
+                                             "blk.0.attn_q.weight", "blk.0.attn_norm.weight"}));
+  EXPECT_EQ(file.tensor("output.weight").dtype, DType::Q6_K);
+  EXPECT_EQ(file.tensor("blk.0.attn_q.weight").dtype, DType::Q6_K);
+  EXPECT_EQ(file.tensor("blk.0.ffn_gate_inp.weight").dtype, DType::F32) << "llama.cpp wants it so";
+  EXPECT_EQ(as_uint(file.header.find("general.file_type")), 18u);
+  EXPECT_EQ(as_string(file.header.find("general.name")), "Tiny");
+  EXPECT_EQ(as_array(file.header.find("tokenizer.ggml.tokens"), GgufType::String)->size(), 2u);
+
+  const Error error = quantize_error(dir / "q6k.gguf", dir / "again.gguf", {.pure = true});
+  EXPECT_EQ(error.message, "the weights are quantized already (q6_k)");
+  quantized(dir / "q6k.gguf", dir / "again.gguf", {.allow_requantize = true});
+  const GgufFile again(dir / "again.gguf");
+  std::vector<float> decoded(x.size());
+  const std::string blocks = file.data("output.weight");
+  kernels::reference::decode_blocks(DType::Q6_K, std::as_bytes(std::span(blocks)), decoded);
+  std::string expected(again.tensor("output.weight").size_bytes, '\0');
+  for (size_t row = 0; row < 4; ++row)
+    kernels::reference::encode_row(
+        DType::Q4_K, std::span(decoded).subspan(row * 512, 512), {},
+        std::as_writable_bytes(std::span(expected)).subspan(row * 288, 288));
+  EXPECT_TRUE(again.data("output.weight") == expected);
+}
+
+// T30, T31: what lies behind the end of the file is refused before a byte of it could be read, so
+// that nothing else of this process's memory can get into an output.
+TEST(Quantize, NothingIsReadBehindTheEndOfAGgufFile) {
+  const TempDir dir;
+  const std::string canary(1 << 20, 'C');
+  const struct {
+    const char* name;
+    GgufBuilder builder;
+  } cases[] = {
+      {"short", GgufBuilder().tensor("a.weight", 0, {512, 4}, std::string(512, 'x'))},
+      {"behind", GgufBuilder().tensor("a.weight", 0, {512, 4}, 8192, 1 << 20)},
+      {"huge", GgufBuilder().tensor("a.weight", 0, {512, uint64_t{1} << 40}, 8192)},
+      {"wraps", GgufBuilder().tensor("a.weight", 0, {512, 4}, 8192, ~uint64_t{31})},
+  };
+  for (const auto& row : cases) {
+    const auto input = dir / (std::string(row.name) + ".gguf");
+    // The builder would fill whatever is asked for: only the header matters here.
+    write_file(input, row.builder.header() + std::string(64, 'x'));
+    const Error error = quantize_error(input, dir / "out.gguf");
+    EXPECT_EQ(info(error.code).exit_code, 3) << row.name << ": " << error.message;
+    EXPECT_FALSE(std::filesystem::exists(dir / "out.gguf")) << row.name;
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path()))
+    EXPECT_EQ(read_file(entry.path()).find(std::string_view(canary).substr(0, 32)),
+              std::string::npos);
 }
 
 // --- importance ---------------------------------------------------------------------------------
