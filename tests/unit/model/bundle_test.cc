@@ -221,9 +221,6 @@ TEST(Bundle, SaysWhatAFolderHoldsInstead) {
   const OtherFormat cases[] = {
       {"GGUF", {"m-q4k.gguf"}, "a folder of GGUF files ('m-q4k.gguf') cannot be read"},
       {"DCP", {"__0_0.distcp", ".metadata"}, "a torch.distributed checkpoint ('__0_0.distcp')"},
-      {"DeepSpeed",
-       {"latest", "global_step5/x_optim_states.pt", "x.bin"},
-       "a DeepSpeed checkpoint"},
       {"npz", {"w.npz"}, "NumPy archives"},
   };
   for (const OtherFormat& c : cases) {
