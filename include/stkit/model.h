@@ -47,7 +47,9 @@ struct OpenOptions {
   uint64_t max_header_bytes = 100'000'000;
   // Of a PyTorch checkpoint: the path of the dict that is the model ("model.ema"), where it holds
   // several. Empty: the only one there is.
+  // Of a DeepSpeed checkpoint, "module" means the 16-bit weights instead of the optimizer's.
   std::string key = {};
+  std::string tag = {};  // of a DeepSpeed checkpoint; empty: what its file `latest` says
 };
 
 // Thread-safe once opened. Holds a bounded number of file descriptors, however many shards.

@@ -1,8 +1,11 @@
 #include "formats/pickle_globals.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
 
-#include "stkit/text.h"
+#include "base/glob.h"
 
 namespace stkit {
 namespace {
@@ -131,11 +134,34 @@ constexpr std::string_view kDangerousAttributes =
     "__self__,__func__,f_*,gi_*,cr_*,tb_*,func_globals,mro,load_module,sys,os,subprocess,builtins,"
     "system,popen,modules,importlib,eval,exec,open}";
 
-bool is_in(std::string_view module, std::string_view name, std::span<const Rule> rules) {
-  return std::ranges::any_of(rules, [&](const Rule& rule) {
-    return glob_match(rule.module, module) && glob_match(rule.name, name);
-  });
-}
+// Compiled once: a model of a hundred shards asks a thousand times.
+class Rules {
+ public:
+  explicit Rules(std::span<const Rule> rules) {
+    for (const Rule& rule : rules) rules_.emplace_back(Glob(rule.module), Glob(rule.name));
+  }
+  bool match(std::string_view module, std::string_view name) const {
+    return std::ranges::any_of(rules_, [&](const auto& rule) {
+      return rule.first.matches(module) && rule.second.matches(name);
+    });
+  }
+
+ private:
+  std::vector<std::pair<Glob, Glob>> rules_;
+};
+
+class Patterns {
+ public:
+  explicit Patterns(std::span<const std::string_view> patterns) {
+    for (const std::string_view pattern : patterns) patterns_.emplace_back(pattern);
+  }
+  bool match(std::string_view text) const {
+    return std::ranges::any_of(patterns_, [&](const Glob& glob) { return glob.matches(text); });
+  }
+
+ private:
+  std::vector<Glob> patterns_;
+};
 
 // Each prefix of a dotted path in turn: "a", "a.b", "a.b.c".
 template <class Predicate>
@@ -166,20 +192,19 @@ GlobalVerdict judge_global(std::string_view module, std::string_view name) {
   // No honest name is that long; looking into it would take time.
   constexpr size_t kMaxBytes = 512;
   if (module.size() > kMaxBytes || name.size() > kMaxBytes) return GlobalVerdict::Dangerous;
-  const auto is_dangerous_module = [](std::string_view text) {
-    return std::ranges::any_of(kDangerousModules,
-                               [&](std::string_view pattern) { return glob_match(pattern, text); });
-  };
+  static const Patterns modules(kDangerousModules);
+  static const Patterns attributes({&kDangerousAttributes, 1});
+  static const Rules allowed(kAllowed), unknown(kUnknown), names(kDangerousNames);
+  const auto is_dangerous_module = [&](std::string_view text) { return modules.match(text); };
   // "torch" "serialization.os.system": the path goes through modules that the module imported.
   if (name.find('.') != std::string_view::npos && any_component(name, [&](std::string_view part) {
-        return glob_match(kDangerousAttributes, part) || is_dangerous_module(part);
+        return attributes.match(part) || is_dangerous_module(part);
       }))
     return GlobalVerdict::Dangerous;
-  if (is_in(module, name, kAllowed)) return GlobalVerdict::Allowed;
-  if (is_in(module, name, kUnknown)) return GlobalVerdict::Unknown;
-  const bool dangerous = any_prefix(module, is_dangerous_module) ||
-                         is_in(module, name, kDangerousNames) ||
-                         glob_match(kDangerousAttributes, name);
+  if (allowed.match(module, name)) return GlobalVerdict::Allowed;
+  if (unknown.match(module, name)) return GlobalVerdict::Unknown;
+  const bool dangerous = any_prefix(module, is_dangerous_module) || names.match(module, name) ||
+                         attributes.match(name);
   return dangerous ? GlobalVerdict::Dangerous : GlobalVerdict::Unknown;
 }
 

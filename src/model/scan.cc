@@ -11,6 +11,8 @@
 #include "model/bundle.h"
 #include "model/companions.h"
 #include "model/cross_check.h"
+#include "model/deepspeed_files.h"
+#include "model/deepspeed_scan.h"
 #include "model/listing.h"
 #include "model/text_file.h"
 #include "model/torch_weights.h"
@@ -125,6 +127,15 @@ void merge_headers(std::vector<WeightsHeader> headers, std::span<const uint32_t>
       NameIndex(static_cast<uint32_t>(count), [&](uint32_t i) { return contents.tensors[i].name; });
 }
 
+// Gathered weights in safetensors come first: they are what the checkpoint was saved for.
+bool is_deepspeed_checkpoint(const Folder& folder) {
+  const auto listing = folder.list();
+  return listing && is_deepspeed_folder(*listing) &&
+         std::ranges::none_of(*listing, [](const FolderEntry& entry) {
+           return is_weights_name(entry.name) || is_index_name(entry.name);
+         });
+}
+
 void read_config(ModelContents& contents) {
   const auto file =
       std::ranges::find(contents.files, contents.subfolder + "config.json", &ModelFile::name);
@@ -150,6 +161,11 @@ void read_config(ModelContents& contents) {
 
 Result<ModelContents> scan_model(std::shared_ptr<const Folder> folder, std::string_view selected,
                                  const OpenOptions& options) {
+  if (selected.empty() && is_deepspeed_checkpoint(*folder)) {
+    STKIT_ASSIGN(ModelContents contents, scan_deepspeed(std::move(folder), {}, options));
+    read_config(contents);
+    return contents;
+  }
   STKIT_ASSIGN(Bundle bundle, find_bundle(*folder, selected, options.max_header_bytes));
 
   ModelContents contents;

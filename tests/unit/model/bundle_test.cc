@@ -220,9 +220,6 @@ struct OtherFormat {
 TEST(Bundle, SaysWhatAFolderHoldsInstead) {
   const OtherFormat cases[] = {
       {"DCP", {"__0_0.distcp", ".metadata"}, "a torch.distributed checkpoint ('__0_0.distcp')"},
-      {"DeepSpeed",
-       {"latest", "global_step5/x_optim_states.pt", "x.bin"},
-       "a DeepSpeed checkpoint"},
       {"npz", {"w.npz"}, "NumPy archives"},
   };
   for (const OtherFormat& c : cases) {

@@ -234,6 +234,29 @@ TEST(TorchModel, FoldersAreReadByTheirIndexOrAsSets) {
   EXPECT_NE(missing.error().message.find("pytorch_model-00002-of-00002.bin"), std::string::npos);
 }
 
+// As torch 2.13 wrote them, see tests/data/torch/remake.py.
+TEST(TorchModel, ReadsWhatTorchWrote) {
+  for (const char* file : {"/torch/checkpoint.pt", "/torch/legacy.pt"}) {
+    SCOPED_TRACE(file);
+    const auto model = Model::open(STKIT_TEST_DATA + std::string(file));
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    EXPECT_EQ(floats(*model, "weight"), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+    EXPECT_EQ(floats(*model, "tied"), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+    EXPECT_EQ(floats(*model, "transposed"), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+    EXPECT_EQ(floats(*model, "row"), (std::vector<float>{3, 4, 5}));
+    EXPECT_EQ(floats(*model, "expanded"), (std::vector<float>{9, 9, 9, 9}));
+    EXPECT_EQ(floats(*model, "empty"), std::vector<float>());
+    EXPECT_EQ(model->find("half")->dtype, DType::BF16);
+    EXPECT_EQ(model->find("scalar")->dtype, DType::I64);
+    EXPECT_TRUE(model->find("scalar")->shape.empty());
+    for (const Finding& finding : model->findings())
+      EXPECT_EQ(finding.severity(), Severity::Note) << finding.message;
+  }
+  const auto model = Model::open(STKIT_TEST_DATA "/torch/checkpoint.pt");
+  EXPECT_EQ(model->find("float8")->dtype, DType::F8_E4M3);
+  EXPECT_EQ(model->tensors().size(), 9u);
+}
+
 TEST(TorchModel, SafetensorsComeFirst) {
   const TempDir dir;
   write_file(dir / "pytorch_model.bin", weights().zip());
