@@ -61,6 +61,12 @@ struct GeneratedTensor {
   std::vector<float> (*values)(const HyperParameters&);  // empty: none for this model
 };
 
+// A special token that a family's files do not name, but has: by the text of an added token.
+struct NamedToken {
+  std::string_view key;  // "eot" of tokenizer.ggml.eot_token_id
+  std::string_view text;
+};
+
 // Which tokenizer a model of this kind has when its files leave a choice.
 enum class VocabularyChoice : uint8_t {
   Json,           // what tokenizer.json describes
@@ -79,6 +85,7 @@ struct Architecture {
   void (*more_keys)(const HyperParameters&, MetadataBuilder&) = nullptr;
 
   VocabularyChoice vocabulary = VocabularyChoice::Json;
+  std::span<const NamedToken> special_tokens = {};      // where the files name none
   std::optional<bool> add_space_prefix = std::nullopt;  // of SentencePiece, where it is fixed
   // Added to the weights of all norms (Gemma stores them around 0).
   float norm_shift = 0;

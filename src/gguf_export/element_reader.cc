@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kPieceBytes = 16 * 1024;
 constexpr size_t kMaxElementBytes = 8;
 constexpr size_t kPieceElements = kPieceBytes / kMaxElementBytes;
+// Elements that lie further apart than this are read one by one, nearer ones with what is between.
+constexpr uint64_t kMaxStep = 8;
 
 size_t element_bytes(DType dtype) {
   const DTypeInfo& type = info(dtype);
@@ -95,12 +97,13 @@ Result<void> ElementReader::for_each_run(uint64_t first, uint64_t count, UseRun 
 
 Result<void> ElementReader::for_each_run_of(const Box& box, uint64_t first, uint64_t count,
                                             uint64_t output_first, UseRun use) const {
-  // Where the last axis jumps through the input but the one before it does not, the two are read
-  // crosswise: as many whole rows of the output as are wanted, column by column.
+  // Where the last axis jumps far through the input but the one before it does not, the two are
+  // read crosswise: as many whole rows of the output as are wanted, column by column.
   const Axis& inner = box.axes[Box::kMaxAxes - 1];
   const Axis& before = box.axes[Box::kMaxAxes - 2];
-  const bool crosswise = inner.stride != 1 && before.stride == 1;
-  const uint64_t run_elements = inner.stride == 1 ? inner.count : 1;
+  const bool is_near = inner.stride <= kMaxStep;
+  const bool crosswise = !is_near && before.stride <= kMaxStep;
+  const uint64_t run_elements = is_near ? inner.count : 1;
 
   for (uint64_t done = 0; done < count;) {
     uint64_t rest = first + done, input = box.first_element;
@@ -114,13 +117,13 @@ Result<void> ElementReader::for_each_run_of(const Box& box, uint64_t first, uint
     if (crosswise && index[Box::kMaxAxes - 1] == 0 && left >= inner.count) {
       const uint64_t rows = std::min(left / inner.count, before.count - index[Box::kMaxAxes - 2]);
       for (uint64_t column = 0; column < inner.count; ++column)
-        STKIT_TRY(use(
-            {box, input + column * inner.stride, rows, output_first + done + column, inner.count}));
+        STKIT_TRY(use({box, input + column * inner.stride, before.stride, rows,
+                       output_first + done + column, inner.count}));
       done += rows * inner.count;
       continue;
     }
     const uint64_t part = std::min(left, run_elements - index[Box::kMaxAxes - 1] % run_elements);
-    STKIT_TRY(use({box, input, part, output_first + done, 1}));
+    STKIT_TRY(use({box, input, is_near ? inner.stride : 1, part, output_first + done, 1}));
     done += part;
   }
   return {};
@@ -137,38 +140,53 @@ Result<void> ElementReader::read(uint64_t first, uint64_t count, std::span<float
   return {};
 }
 
-Result<void> ElementReader::read_run(const Run& run, std::span<float> out) const {
+Result<size_t> ElementReader::read_piece(const Run& run, uint64_t done,
+                                         std::span<std::byte> bytes) const {
   const TensorInfo& tensor = model_->tensors()[run.box.tensor];
   const size_t size = element_bytes(tensor.dtype);
+  const size_t step = run.input_step;
+  const auto count = static_cast<size_t>(
+      std::min<uint64_t>(std::max<size_t>(bytes.size() / size / step, 1), run.count - done));
+  // Nothing is read behind the last element: it may be the last of its file.
+  const size_t elements = (count - 1) * step + 1;
+  STKIT_TRY(
+      model_->read(tensor, run.input_first + done * step, elements, bytes.first(elements * size)));
+  if (step > 1)
+    for (size_t i = 1; i < count; ++i) std::memcpy(&bytes[i * size], &bytes[i * step * size], size);
+  return count;
+}
+
+Result<void> ElementReader::read_run(const Run& run, std::span<float> out) const {
+  const DType dtype = model_->tensors()[run.box.tensor].dtype;
   std::array<std::byte, kPieceBytes> bytes;
   std::array<float, kPieceElements> strided;
+  const auto buffer = std::span(bytes).first(kPieceElements * element_bytes(dtype));
   for (uint64_t done = 0; done < run.count;) {
-    const auto part = static_cast<size_t>(std::min<uint64_t>(kPieceElements, run.count - done));
-    const auto piece = std::span(bytes).first(part * size);
-    STKIT_TRY(model_->read(tensor, run.input_first + done, part, piece));
-    const uint64_t place = run.output_first + done * run.step;
+    STKIT_ASSIGN(const size_t count, read_piece(run, done, buffer));
+    const uint64_t place = run.output_first + done * run.output_step;
     const auto values =
-        run.step == 1 ? out.subspan(place, part) : std::span<float>(strided).first(part);
-    kernels::to_float(tensor.dtype, piece, values);
+        run.output_step == 1 ? out.subspan(place, count) : std::span<float>(strided).first(count);
+    kernels::to_float(dtype, buffer.first(count * element_bytes(dtype)), values);
     if (run.box.scale) scale(run, done, values);
-    if (run.step != 1)
-      for (size_t i = 0; i < part; ++i) out[place + i * run.step] = values[i];
-    done += part;
+    if (run.output_step != 1)
+      for (size_t i = 0; i < count; ++i) out[place + i * run.output_step] = values[i];
+    done += count;
   }
   return {};
 }
 
-void ElementReader::scale(const Run& run, uint64_t offset, std::span<float> values) const {
+void ElementReader::scale(const Run& run, uint64_t done, std::span<float> values) const {
   const BlockScale& scale = *run.box.scale;
   const auto& scales = scales_[static_cast<size_t>(&run.box - source_.boxes.data())];
   const uint64_t row_scales = (scale.columns + scale.block_columns - 1) / scale.block_columns;
   for (size_t i = 0; i < values.size();) {
-    const uint64_t element = run.input_first + offset + i;
+    const uint64_t element = run.input_first + (done + i) * run.input_step;
     const uint64_t row = element / scale.columns, column = element % scale.columns;
     const uint64_t block = column / scale.block_columns;
     const uint64_t block_end = std::min((block + 1) * scale.block_columns, scale.columns);
     const float factor = scales[row / scale.block_rows * row_scales + block];
-    const size_t end = i + std::min<uint64_t>(values.size() - i, block_end - column);
+    const uint64_t in_block = (block_end - column + run.input_step - 1) / run.input_step;
+    const size_t end = i + std::min<uint64_t>(values.size() - i, in_block);
     for (; i < end; ++i) values[i] *= factor;
   }
 }
@@ -181,19 +199,17 @@ Result<void> ElementReader::read_stored(uint64_t first, uint64_t count,
 }
 
 Result<void> ElementReader::read_run_stored(const Run& run, std::span<std::byte> out) const {
-  const TensorInfo& tensor = model_->tensors()[run.box.tensor];
   const size_t size = element_bytes(*stored_);
-  if (run.step == 1)
-    return model_->read(tensor, run.input_first, run.count,
+  if (run.input_step == 1 && run.output_step == 1)
+    return model_->read(model_->tensors()[run.box.tensor], run.input_first, run.count,
                         out.subspan(run.output_first * size, run.count * size));
   std::array<std::byte, kPieceBytes> bytes;
   for (uint64_t done = 0; done < run.count;) {
-    const auto part = static_cast<size_t>(std::min<uint64_t>(kPieceElements, run.count - done));
-    const auto piece = std::span(bytes).first(part * size);
-    STKIT_TRY(model_->read(tensor, run.input_first + done, part, piece));
-    for (size_t i = 0; i < part; ++i)
-      std::memcpy(&out[(run.output_first + (done + i) * run.step) * size], &piece[i * size], size);
-    done += part;
+    STKIT_ASSIGN(const size_t count, read_piece(run, done, bytes));
+    for (size_t i = 0; i < count; ++i)
+      std::memcpy(&out[(run.output_first + (done + i) * run.output_step) * size], &bytes[i * size],
+                  size);
+    done += count;
   }
   return {};
 }

@@ -39,13 +39,14 @@ class ElementReader {
   Result<void> read_stored(uint64_t first, uint64_t count, std::span<std::byte> out) const;
 
  private:
-  // Elements that lie one behind the other in an input, and `step` apart in the output.
+  // Elements that lie `input_step` apart in an input, and `output_step` in what was asked for.
   struct Run {
     const Box& box;
     uint64_t input_first;
+    uint64_t input_step;
     uint64_t count;
     uint64_t output_first;  // from the start of what was asked for
-    uint64_t step;
+    uint64_t output_step;
   };
   using UseRun = FunctionRef<Result<void>(const Run&)>;
 
@@ -58,7 +59,9 @@ class ElementReader {
                                uint64_t output_first, UseRun use) const;
   Result<void> read_run(const Run& run, std::span<float> out) const;
   Result<void> read_run_stored(const Run& run, std::span<std::byte> out) const;
-  void scale(const Run& run, uint64_t offset, std::span<float> values) const;
+  // The elements of a run, as many as fit into `bytes`, from `done` on; packed. How many.
+  Result<size_t> read_piece(const Run& run, uint64_t done, std::span<std::byte> bytes) const;
+  void scale(const Run& run, uint64_t done, std::span<float> values) const;
 
   const Model* model_;
   ElementSource source_;                    // axes merged where they are one

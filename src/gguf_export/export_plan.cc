@@ -8,6 +8,7 @@
 #include "gguf_export/arch/registry.h"
 #include "gguf_export/general_keys.h"
 #include "gguf_export/model_keys.h"
+#include "gguf_export/pooling.h"
 #include "gguf_export/prequantized.h"
 #include "gguf_export/tensor_plan.h"
 #include "gguf_export/tokenizer/tokenizer.h"
@@ -56,6 +57,21 @@ uint64_t vocabulary_of(std::span<const ExportTensor> tensors, const HyperParamet
   return config.count("vocab_size").value_or(0);
 }
 
+// As who reads the file sees it: where layers differ, the first counts.
+uint64_t number_of(const MetadataBuilder& metadata, std::string_view name, uint64_t fallback) {
+  const GgufValue* value = find(metadata.entries(), metadata.arch_key(name));
+  if (const GgufArray* list = as_array(value, GgufType::I32); list != nullptr && list->size() > 0)
+    return static_cast<uint64_t>(std::max(list->number<int32_t>(0), 0));
+  return as_uint(value).value_or(fallback);
+}
+
+ModelShape shape_of(const MetadataBuilder& metadata, std::string_view architecture) {
+  const uint64_t heads = number_of(metadata, "attention.head_count", 0);
+  return {std::string(architecture), number_of(metadata, "block_count", 0), heads,
+          number_of(metadata, "attention.head_count_kv", heads),
+          number_of(metadata, "expert_count", 0)};
+}
+
 Result<ExportPlan> plan_under_own_names(const Model& model, const ExportOptions& options) {
   ExportPlan plan{MetadataBuilder(kUnderOwnNames), {}, {}, {}};
   STKIT_ASSIGN(plan.tensors, plan_same_tensors(model));
@@ -80,13 +96,12 @@ Result<ExportPlan> plan_export(const Model& model, const ExportOptions& options)
   const HyperParameters hyper(json == nullptr ? nothing : *json, architecture->defaults);
 
   ExportPlan plan{MetadataBuilder(architecture->name), {}, {}, {}};
-  plan.model = {std::string(architecture->name), hyper.layers().value_or(0),
-                hyper.heads().value_or(0), hyper.kv_heads().value_or(0),
-                hyper.experts().value_or(0)};
   STKIT_ASSIGN(plan.tensors, plan_tensors(model, *architecture, hyper));
   plan.metadata.set_text("general.architecture", architecture->name);
   add_general_keys(model, options.name, plan.tensors, plan.metadata);
   STKIT_TRY(add_model_keys(*architecture, hyper, plan.metadata));
+  plan.model = shape_of(plan.metadata, architecture->name);
+  add_pooling_key(model, plan.metadata);
   STKIT_TRY(add_tokenizer_keys(model, *architecture,
                                {vocabulary_of(plan.tensors, hyper), options.pre_tokenizer},
                                plan.metadata, plan.notes));

@@ -155,7 +155,8 @@ std::string rounded(double count) {
 std::string size_label(std::span<const ExportTensor> tensors) {
   uint64_t shared = 0, in_experts = 0, experts = 0;
   for (const ExportTensor& tensor : tensors) {
-    if (tensor.name.find("_exps.") == std::string::npos) {
+    // The biases of experts count as shared, as llama.cpp counts them.
+    if (tensor.name.find("_exps.") == std::string::npos || tensor.shape.size() < 3) {
       shared += elements_of(tensor);
     } else {
       experts = std::max(experts, tensor.shape.front());

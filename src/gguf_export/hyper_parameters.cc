@@ -148,6 +148,8 @@ std::optional<uint64_t> HyperParameters::heads() const {
 }
 
 std::optional<uint64_t> HyperParameters::kv_heads() const {
+  // One key for all heads, unless a newer field says how many.
+  if (flag("multi_query") == true && flag("new_decoder_architecture") != true) return 1;
   const auto kv =
       as_count(first_number({"num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv"}));
   return kv ? kv : heads();

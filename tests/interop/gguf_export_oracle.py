@@ -82,12 +82,13 @@ def split_by(expression):
         tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def byte_level(folder, pre_tokenizer, bos, eos, template=False, ignore_merges=False):
+def byte_level(folder, pre_tokenizer, bos, eos, template=False, ignore_merges=False,
+               extra=()):
     """A byte-level tokenizer; returns the configuration fields that go with it."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(ignore_merges=ignore_merges))
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    special = list(dict.fromkeys([bos, eos, "<|user|>"]))
+    special = list(dict.fromkeys([bos, eos, "<|user|>", *extra]))
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=VOCABULARY - 20, special_tokens=special,
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())
@@ -119,6 +120,34 @@ def qwen(folder):
 def gpt2(folder):
     return byte_level(folder, tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False),
                       "<|endoftext|>", "<|endoftext|>")
+
+
+def glm(folder):
+    return byte_level(folder, split_by(THREE_DIGITS), "<|endoftext|>", "<|endoftext|>",
+                      extra=["[gMASK]"])
+
+
+def word_pieces(folder):
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(CORPUS, tokenizers.trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY - 20, special_tokens=special))
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json",
+               {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "[CLS]",
+                "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]",
+                "mask_token": "[MASK]"})
+    write_json(folder / "modules.json", [{"path": "1_Pooling",
+                                          "type": "sentence_transformers.models.Pooling"}])
+    (folder / "1_Pooling").mkdir()
+    write_json(folder / "1_Pooling" / "config.json",
+               {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True})
+    return {}
 
 
 def phi4(folder):
@@ -193,6 +222,34 @@ CASES = {
     "olmo3": ("Olmo3", {**SIZES, "pad_token_id": 0, "sliding_window": 64}, qwen, "qwen2"),
     "granite": ("Granite", {**SIZES, "attention_multiplier": 0.125, "embedding_multiplier": 12.0,
                             "residual_multiplier": 0.22, "logits_scaling": 8.0}, gpt2, "gpt-2"),
+    "deepseek2": ("DeepseekV2", {**SIZES, "num_key_value_heads": 4, "q_lora_rank": 24,
+                                 "kv_lora_rank": 32, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16,
+                                 "v_head_dim": 12, "n_routed_experts": 6, "n_shared_experts": 2,
+                                 "num_experts_per_tok": 2, "moe_intermediate_size": 48,
+                                 "first_k_dense_replace": 1}, qwen, "qwen2"),
+    "deepseek3": ("DeepseekV3", {**SIZES, "num_key_value_heads": 4, "q_lora_rank": 24,
+                                 "kv_lora_rank": 32, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16,
+                                 "v_head_dim": 12, "n_routed_experts": 8, "n_shared_experts": 1,
+                                 "num_experts_per_tok": 2, "moe_intermediate_size": 48,
+                                 "first_k_dense_replace": 1, "n_group": 2, "topk_group": 1,
+                                 "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4,
+                                                     "factor": 40.0, "mscale_all_dim": 1.0,
+                                                     "original_max_position_embeddings": 64}},
+                  qwen, "qwen2"),
+    "gpt-oss": ("GptOss", {**SIZES, "head_dim": 32, "num_local_experts": 4,
+                           "num_experts_per_tok": 2, "sliding_window": 64}, qwen, "qwen2"),
+    "glm4": ("Glm4", {**SIZES, "head_dim": 32, "pad_token_id": 0}, glm, "glm4"),
+    "command-r": ("Cohere", {**SIZES, "use_qk_norm": True}, qwen, "qwen2"),
+    "cohere2": ("Cohere2", {**SIZES, "rotary_pct": 1.0}, qwen, "qwen2"),
+    "falcon": ("Falcon", {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
+                          "num_kv_heads": 2, "new_decoder_architecture": True, "alibi": False,
+                          "vocab_size": VOCABULARY}, gpt2, "gpt-2"),
+    "falcon-7b": ("Falcon", {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
+                             "num_kv_heads": 1, "multi_query": True, "alibi": False,
+                             "vocab_size": VOCABULARY}, gpt2, "gpt-2"),
+    "bert": ("Bert", {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
+                      "intermediate_size": 96, "vocab_size": VOCABULARY,
+                      "max_position_embeddings": 128}, word_pieces, "bert-bge"),
     "smollm3": ("SmolLM3", {**SIZES, "pad_token_id": 0}, llama3, "llama-bpe"),
 }
 
@@ -220,7 +277,8 @@ def make_model(folder, family, fields, make_tokenizer):
     fields = {**fields, **make_tokenizer(folder)}
     torch.manual_seed(1)
     config = getattr(transformers, family + "Config")(**fields)
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    auto = transformers.AutoModel if family == "Bert" else transformers.AutoModelForCausalLM
+    model = auto.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.2)

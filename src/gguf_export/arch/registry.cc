@@ -12,7 +12,9 @@ std::span<const Architecture> architectures() {
       qwen3moe_architecture(), gemma_architecture(),    gemma2_architecture(),
       gemma3_architecture(),   phi3_architecture(),     gpt2_architecture(),
       gptneox_architecture(),  stablelm_architecture(), olmo2_architecture(),
-      granite_architecture(),  smollm3_architecture(),
+      granite_architecture(),  smollm3_architecture(),  deepseek2_architecture(),
+      gpt_oss_architecture(),  glm4_architecture(),     command_r_architecture(),
+      cohere2_architecture(),  falcon_architecture(),   bert_architecture(),
   };
   return all;
 }

@@ -34,5 +34,12 @@ Architecture stablelm_architecture();
 Architecture olmo2_architecture();
 Architecture granite_architecture();
 Architecture smollm3_architecture();
+Architecture deepseek2_architecture();
+Architecture gpt_oss_architecture();
+Architecture glm4_architecture();
+Architecture command_r_architecture();
+Architecture cohere2_architecture();
+Architecture falcon_architecture();
+Architecture bert_architecture();
 
 }  // namespace stkit::gguf_export

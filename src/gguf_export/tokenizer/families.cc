@@ -92,7 +92,7 @@ Result<Vocabulary> wordpiece_vocabulary(const TokenizerJson& tokenizer, uint64_t
   STKIT_ASSIGN(Vocabulary result, listed("bert", tokenizer, count, false));
   for (const auto& token : tokenizer.added) set_added(token, result);
   for (size_t id = 0; id < result.tokens.size(); ++id) {
-    if (result.types[id] == TokenType::Control || result.types[id] == TokenType::Unused) continue;
+    if (result.types[id] == TokenType::Control) continue;
     std::string& text = result.tokens[id];
     if (text.starts_with(kContinued))
       text.erase(0, kContinued.size());

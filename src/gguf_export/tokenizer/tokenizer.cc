@@ -113,6 +113,15 @@ void add_space_prefix_key(const Architecture& architecture, const TokenizerFiles
   if (prefix) out.set("tokenizer.ggml.add_space_prefix", *prefix);
 }
 
+void add_named_tokens(const Architecture& architecture, const TokenizerFiles& files,
+                      MetadataBuilder& out) {
+  for (const NamedToken& token : architecture.special_tokens) {
+    const std::string key = fmt::format("tokenizer.ggml.{}_token_id", token.key);
+    const auto id = files.tokenizer ? files.tokenizer->added_id(token.text) : std::nullopt;
+    if (id && !out.has(key)) out.set(key, static_cast<uint32_t>(*id));
+  }
+}
+
 }  // namespace
 
 Result<void> add_tokenizer_keys(const Model& model, const Architecture& architecture,
@@ -142,6 +151,7 @@ Result<void> add_tokenizer_keys(const Model& model, const Architecture& architec
   STKIT_TRY(add_vocabulary_keys(*vocabulary, out));
   if (vocabulary->model == "llama") add_space_prefix_key(architecture, files, out);
   add_special_token_keys(files, options.count, out);
+  add_named_tokens(architecture, files, out);
   add_chat_template_keys(model, files.tokenizer_config ? &*files.tokenizer_config : nullptr, out);
   return {};
 }

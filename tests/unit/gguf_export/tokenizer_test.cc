@@ -205,7 +205,7 @@ TEST(Tokenizer, WordPieceMarksBeginnings) {
   const ExportPlan plan = planned(source);
   EXPECT_EQ(text_key(plan, "tokenizer.ggml.model"), "bert");
   EXPECT_EQ(texts_key(plan, "tokenizer.ggml.tokens"),
-            (Texts{"[UNK]", "▁go", "ing", "s", "[PAD4]", "[PAD5]"}));
+            (Texts{"[UNK]", "▁go", "ing", "s", "▁[PAD4]", "▁[PAD5]"}));
   EXPECT_EQ(flag_key(plan, "tokenizer.ggml.normalizer.lowercase"), true);
   EXPECT_FALSE(plan.metadata.has("tokenizer.ggml.normalizer.strip_accents"));
 }
