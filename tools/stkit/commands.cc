@@ -20,6 +20,32 @@ constexpr Command kCommands[] = {
      "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # the largest of some tensors\n"
      "stkit inspect a.safetensors --diff b.safetensors --data  # where two models differ",
      add_inspect},
+    {"merge", "consolidate into one model.safetensors", "MODEL -o OUT",
+     "Writes the tensors of a model, in however many shards, as one model.safetensors with the "
+     "companion files beside it; with --max-shard-size as shards and their index. OUT is a folder, "
+     "or a .safetensors file, which comes without companions.\n"
+     "Weights are copied bit for bit unless --dtype casts them. An output appears under its name "
+     "only when it is whole and, but for --no-sync, on the disk; what is there is replaced only "
+     "with --force. An input is never changed. The same input and options give the same bytes.\n"
+     "--all-checkpoints merges every checkpoint below a run's folder: every folder that holds "
+     "weights, and every one that is named like a checkpoint. Symbolic links and hidden folders "
+     "are not followed, and nothing inside a checkpoint is one. All are planned first, so that "
+     "what "
+     "is broken or does not fit shows before anything is written; without --continue-on-error the "
+     "first failure ends it. --skip-existing leaves outputs alone that open as a whole model.\n"
+     "Outputs are named by --name-template: {run} is the name of the run's folder, {step} the "
+     "number in the checkpoint's name (the name when it has none), {name} its path below the run's "
+     "folder with _ for /. Two outputs of one name are refused.\n"
+     "In a Slurm array, a Kubernetes indexed Job (which needs --task-count) or under MPI each task "
+     "takes every N-th checkpoint; --task-index and --task-count win over SLURM_ARRAY_TASK_ID, "
+     "JOB_COMPLETION_INDEX, OMPI_COMM_WORLD_RANK and PMI_RANK.\n"
+     "Exit codes: 0 done; 1 some checkpoints failed; 2 usage; 3 corrupt or unsupported; 4 not "
+     "found; 5 access denied; 7 the output exists or cannot be written; 130 and 143 stopped.",
+     "stkit merge ./Qwen3-8B -o merged  # many shards into merged/model.safetensors\n"
+     "stkit merge ./Qwen3-8B -o half --dtype f16 --dry-run  # what a cast would write\n"
+     "stkit merge ./merged -o shards --max-shard-size 5GB  # the inverse\n"
+     "stkit merge ./run -o merged --all-checkpoints --skip-existing  # a whole training run",
+     add_merge},
     {"quantize", "weights to GGML's block types, in one file", "MODEL -o FILE",
      "Every floating matrix whose name ends in `weight` gets the type, norms and vectors become "
      "F32, the rest keeps its own type. Where rows are not whole blocks another type falls in, and "
@@ -51,32 +77,6 @@ constexpr Command kCommands[] = {
      "stkit validate ./Qwen3-8B --deep --checksums SHA256SUMS  # every byte of it\n"
      "stkit validate ./merged --against ./original  # same tensors, bit for bit?",
      add_validate},
-    {"merge", "consolidate into one model.safetensors", "MODEL -o OUT",
-     "Writes the tensors of a model, in however many shards, as one model.safetensors with the "
-     "companion files beside it; with --max-shard-size as shards and their index. OUT is a folder, "
-     "or a .safetensors file, which comes without companions.\n"
-     "Weights are copied bit for bit unless --dtype casts them. An output appears under its name "
-     "only when it is whole and, but for --no-sync, on the disk; what is there is replaced only "
-     "with --force. An input is never changed. The same input and options give the same bytes.\n"
-     "--all-checkpoints merges every checkpoint below a run's folder: every folder that holds "
-     "weights, and every one that is named like a checkpoint. Symbolic links and hidden folders "
-     "are not followed, and nothing inside a checkpoint is one. All are planned first, so that "
-     "what "
-     "is broken or does not fit shows before anything is written; without --continue-on-error the "
-     "first failure ends it. --skip-existing leaves outputs alone that open as a whole model.\n"
-     "Outputs are named by --name-template: {run} is the name of the run's folder, {step} the "
-     "number in the checkpoint's name (the name when it has none), {name} its path below the run's "
-     "folder with _ for /. Two outputs of one name are refused.\n"
-     "In a Slurm array, a Kubernetes indexed Job (which needs --task-count) or under MPI each task "
-     "takes every N-th checkpoint; --task-index and --task-count win over SLURM_ARRAY_TASK_ID, "
-     "JOB_COMPLETION_INDEX, OMPI_COMM_WORLD_RANK and PMI_RANK.\n"
-     "Exit codes: 0 done; 1 some checkpoints failed; 2 usage; 3 corrupt or unsupported; 4 not "
-     "found; 5 access denied; 7 the output exists or cannot be written; 130 and 143 stopped.",
-     "stkit merge ./Qwen3-8B -o merged  # many shards into merged/model.safetensors\n"
-     "stkit merge ./Qwen3-8B -o half --dtype f16 --dry-run  # what a cast would write\n"
-     "stkit merge ./merged -o shards --max-shard-size 5GB  # the inverse\n"
-     "stkit merge ./run -o merged --all-checkpoints --skip-existing  # a whole training run",
-     add_merge},
     {"completion", "print completions for a shell", "SHELL",
      "Prints a script that completes commands, options and their values.\n"
      "bash: stkit completion bash > ~/.local/share/bash-completion/completions/stkit\n"
