@@ -28,7 +28,8 @@ TensorSpec bytes_of_blocks(const QuantizePlan::Tensor& tensor) {
 
 Result<FilePlan> plan_safetensors_output(const OutputDescription& output) {
   std::vector<TensorSpec> specs;
-  std::map<std::string, std::string, std::less<>> metadata = {{"quantization", "ggml"}};
+  std::map<std::string, std::string, std::less<>> metadata = {{"format", "pt"},
+                                                              {"quantization", "ggml"}};
   for (const QuantizePlan::Tensor& tensor : output.tensors) {
     if (info(tensor.to).in_safetensors()) {
       specs.push_back({tensor.name, tensor.to, tensor.shape});
