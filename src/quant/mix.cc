@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "quant/types.h"
 
@@ -236,7 +237,8 @@ class Chooser {
       else if (role_of(tensors[i].name, embedding_is_output_) == Role::FfnDown)
         ffn_down_.push_back(i);
     for (auto* list : {&attn_v_, &ffn_down_})
-      std::ranges::stable_sort(*list, {}, [&](size_t i) { return layer_of(tensors_[i].name); });
+      std::ranges::sort(*list, {},
+                        [&](size_t i) { return std::pair(layer_of(tensors_[i].name), i); });
     position_.resize(tensors.size());
     for (const auto* list : {&attn_v_, &ffn_down_})
       for (size_t at = 0; at < list->size(); ++at) position_[(*list)[at]] = at;

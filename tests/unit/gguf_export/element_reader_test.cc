@@ -129,7 +129,7 @@ TEST_F(ElementReaderTest, AnyPieceOfAnyBox) {
     const uint64_t size = all.element_count();
     ASSERT_EQ(size, expected.size());
     for (uint64_t first = 0; first < size; ++first)
-      for (uint64_t count = 0; count <= size - first; ++count) {
+      for (uint64_t count = 0; count <= size - first; count += 1 + count / 8) {
         const std::vector<float> part(expected.begin() + static_cast<ptrdiff_t>(first),
                                       expected.begin() + static_cast<ptrdiff_t>(first + count));
         ASSERT_EQ(read(all, first, count), part) << first << " " << count;
