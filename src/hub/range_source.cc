@@ -150,7 +150,8 @@ std::expected<void, RangeFailure> RangeSource::get(ByteRange range, HttpClient::
         rejected = check(head, range, *lead);
         if (!rejected && head.head.status() == 200) {
           to_skip = range.first;
-          if (to_skip > options.most_skipped)
+          const bool is_whole = range.first == 0 && range.size == size_bytes().value_or(0);
+          if (to_skip > options.most_skipped || (!options.cut_whole && !is_whole))
             rejected = failure(RangeFailure::Kind::NoRanges, head, "no_ranges",
                                "the server cannot send parts of a file");
         }

@@ -68,7 +68,8 @@ Result<std::vector<SafetensorsHeader>> read_headers(const ModelContents& content
     STKIT_ASSIGN(headers[i], read_safetensors_header(*file, max_header_bytes, weight_files[i]));
     return {};
   };
-  STKIT_TRY(parallel_for(headers.size(), usable_cores(), nullptr, read_one));
+  const unsigned readers = std::max(usable_cores(), contents.folder->useful_readers());
+  STKIT_TRY(parallel_for(headers.size(), readers, nullptr, read_one));
   return headers;
 }
 

@@ -31,6 +31,7 @@ struct Command {
 // Every command once, in the order of the help.
 std::span<const Command> commands();
 
+Action add_download(CLI::App& command);
 Action add_inspect(CLI::App& command);
 Action add_validate(CLI::App& command);
 Action add_completion(CLI::App& command);

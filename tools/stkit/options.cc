@@ -22,6 +22,16 @@ std::string not_a_choice(const std::string& typed, std::span<const std::string_v
                      meant.empty() ? list : fmt::format("did you mean '{}'? {}", meant, list));
 }
 
+CLI::Validator whole_number(uint64_t most) {
+  return check([most](std::string& typed) {
+    uint64_t number = 0;
+    const char* end = typed.data() + typed.size();
+    const auto [stop, error] = std::from_chars(typed.data(), end, number);
+    if (error == std::errc() && stop == end && number <= most) return std::string();
+    return fmt::format("'{}' is not a whole number from 0 to {}", typed, most);
+  });
+}
+
 }  // namespace
 
 CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& value,
@@ -49,20 +59,25 @@ CLI::Option* add_size(CLI::App& app, const std::string& name, uint64_t& bytes,
 
 CLI::Option* add_count(CLI::App& app, const std::string& name, uint64_t& count, uint64_t most,
                        const std::string& description) {
-  return app.add_option(name, count, description)
-      ->type_name("N")
-      ->check(check([most](std::string& typed) {
-        uint64_t number = 0;
-        const char* end = typed.data() + typed.size();
-        const auto [stop, error] = std::from_chars(typed.data(), end, number);
-        if (error == std::errc() && stop == end && number <= most) return std::string();
-        return fmt::format("'{}' is not a whole number from 0 to {}", typed, most);
-      }));
+  return app.add_option(name, count, description)->type_name("N")->check(whole_number(most));
+}
+
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::optional<uint64_t>& count,
+                       uint64_t most, const std::string& description) {
+  return app.add_option(name, count, description)->type_name("N")->check(whole_number(most));
 }
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
                       const std::string& type, const std::string& description) {
   return app.add_option(name, value, description)->type_name(type);
+}
+
+CLI::Option* add_texts(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                       const std::string& type, const std::string& description) {
+  return app.add_option(name, values, description)
+      ->type_name(type)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
@@ -78,6 +93,10 @@ CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models) {
       ->expected(0, -1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("MODEL");
+}
+
+CLI::Option* add_model(CLI::App& app, std::string& model, const std::string& description) {
+  return app.add_option("MODEL", model, description)->type_name("MODEL");
 }
 
 }  // namespace stkit::cli

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,10 +22,16 @@ CLI::Option* add_size(CLI::App& app, const std::string& name, uint64_t& bytes,
 
 CLI::Option* add_count(CLI::App& app, const std::string& name, uint64_t& count, uint64_t most,
                        const std::string& description);
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::optional<uint64_t>& count,
+                       uint64_t most, const std::string& description);
 
 // A text whose kind `type` names: FILE, DIR and MODEL are completed as paths.
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
                       const std::string& type, const std::string& description);
+
+// The same, each time it is given.
+CLI::Option* add_texts(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                       const std::string& type, const std::string& description);
 
 // --name, or --name=VALUE; `fallback` when no value is given.
 CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
@@ -33,5 +40,8 @@ CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::stri
 
 // The operands that a command takes one or more of.
 CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models);
+
+// The operand of a command that takes one.
+CLI::Option* add_model(CLI::App& app, std::string& model, const std::string& description);
 
 }  // namespace stkit::cli
