@@ -20,12 +20,12 @@ namespace stkit {
 std::span<const std::string_view> download_formats();  // "auto", "safetensors", ...
 
 struct DownloadOptions {
-  std::string reference;     // ORG/NAME[@REVISION], hf://..., a page of the Hub
+  std::string reference;      // ORG/NAME[@REVISION], hf://..., a page of the Hub
   std::string revision = {};  // wins over that of the reference; empty: that, else "main"
   // Globs over whole paths. With `include`, exactly what matches one; else the main weights of
   // `format` and their companions. `exclude` takes away from either.
   std::vector<std::string> include = {}, exclude = {};
-  std::string format = "auto";                  // of download_formats()
+  std::string format = "auto";                   // of download_formats()
   std::optional<std::filesystem::path> to = {};  // a plain folder; else the Hub's cache
   unsigned files_at_once = 4;
   unsigned connections = 16;      // over all files

@@ -18,8 +18,8 @@ namespace stkit {
 
 // One failed try of a request that is made again, for who shows progress.
 struct HubRetry {
-  std::string target;   // an address without its query
-  std::string reason;   // "stall", "reset", "http_503", "url_expired", ...
+  std::string target;  // an address without its query
+  std::string reason;  // "stall", "reset", "http_503", "url_expired", ...
   unsigned attempt = 1, most_attempts = 1;
   double wait_seconds = 0;
   std::optional<uint64_t> offset_bytes = {};
@@ -34,9 +34,9 @@ struct HubOptions {
   bool offline = false;                     // only what the cache holds
   std::string user_agent = "stkit";
   std::string http_proxy = {}, https_proxy = {}, no_proxy = {};
-  std::string ca_file = {}, ca_folder = {};  // certificates to trust; empty: the system's
+  std::string ca_file = {}, ca_folder = {};      // certificates to trust; empty: the system's
   std::chrono::milliseconds stall_time{15'000};  // without bytes; then the connection is made anew
-  std::chrono::milliseconds first_retry_wait{500};  // doubles with each failure in a row
+  std::chrono::milliseconds first_retry_wait{500};     // doubles with each failure in a row
   std::function<void(const HubRetry&)> on_retry = {};  // from any thread
   const CancelToken* cancel = nullptr;                 // must outlive all that is opened
 };

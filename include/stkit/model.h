@@ -54,7 +54,8 @@ struct OpenOptions {
 class Model {
  public:
   // A path: a weight file, an index, a config.json, or a folder; or what options.remote opens. What
-  // it is is found out by content. Fails on the first finding of severity Error, saying how many more there are.
+  // it is is found out by content. Fails on the first finding of severity Error, saying how many
+  // more there are.
   static Result<Model> open(std::string_view reference, const OpenOptions& options = {});
   // The same for any folder (a Hub repository); `name` selects one file or index of it, if given.
   static Result<Model> open(std::shared_ptr<const Folder> folder, std::string_view name = {},

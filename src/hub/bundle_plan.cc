@@ -43,8 +43,8 @@ constexpr std::string_view kPictures = "*.{png,jpg,jpeg,gif,webp,svg,mp4,mov,web
 
 // Taken at the top, and in the folders that weights are taken from.
 constexpr std::string_view kCompanions[] = {
-    "*.json", "*.jinja", "*.model", "*.model.v*", "*.tiktoken", "*.txt", "*.spm", "*.py", "*.md",
-    "LICENSE*", "NOTICE*", "USE_POLICY*", "*.yaml", "*.imatrix",
+    "*.json", "*.jinja", "*.model",  "*.model.v*", "*.tiktoken",  "*.txt",  "*.spm",
+    "*.py",   "*.md",    "LICENSE*", "NOTICE*",    "USE_POLICY*", "*.yaml", "*.imatrix",
 };
 
 // A second form of the weights beside the main one, or a part that is no model by itself.
@@ -52,9 +52,12 @@ constexpr std::string_view kSecondary =
     "{,*/}{consolidated,adapter_model,mtp,optimizer,rng_state}*.{safetensors,bin,pth}";
 
 // Weights of the two formats that come with variants: model.fp16.safetensors.
-constexpr std::string_view kVariant = "{,*/}*.{fp16,bf16,fp32,fp8,non_ema,ema}{-*,}.{safetensors,bin}";
+constexpr std::string_view kVariant =
+    "{,*/}*.{fp16,bf16,fp32,fp8,non_ema,ema}{-*,}.{safetensors,bin}";
 
-bool matches(std::string_view pattern, std::string_view text) { return Glob(pattern).matches(text); }
+bool matches(std::string_view pattern, std::string_view text) {
+  return Glob(pattern).matches(text);
+}
 
 std::string_view folder_of(std::string_view path) {
   const size_t slash = path.rfind('/');

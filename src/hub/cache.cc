@@ -15,10 +15,9 @@ namespace stkit {
 namespace {
 
 std::unexpected<Error> not_cached(std::string_view repo, std::string_view revision) {
-  return fail(ErrorCode::NotFound,
-              fmt::format("the cache holds no revision '{}'", printable(revision, 80)),
-              fmt::format("fetch it while there is a network: stkit download {}", repo),
-              std::string(repo));
+  return fail(
+      ErrorCode::NotFound, fmt::format("the cache holds no revision '{}'", printable(revision, 80)),
+      fmt::format("fetch it while there is a network: stkit download {}", repo), std::string(repo));
 }
 
 }  // namespace
@@ -38,7 +37,8 @@ Result<std::string> cached_commit(const fs::path& root, std::string_view repo,
   if (root.empty() || !is_repo_id(repo)) return not_cached(repo, revision);
   if (is_commit_id(revision)) return std::string(revision);
   if (!check_relative_name(revision)) return not_cached(repo, revision);
-  const auto file = open_local_file(repo_cache_folder(root, repo) / "refs" / revision, Access::Read);
+  const auto file =
+      open_local_file(repo_cache_folder(root, repo) / "refs" / revision, Access::Read);
   // Some tools write a line feed behind it.
   if (!file || (*file)->size_bytes() < 40 || (*file)->size_bytes() > 64)
     return not_cached(repo, revision);

@@ -58,8 +58,7 @@ Result<std::string> content_digest(const std::string& path, std::string_view eta
   std::vector<std::byte> block;
   for (uint64_t at = 0; at < file->size_bytes(); at += block.size()) {
     if (cancel != nullptr) STKIT_TRY(cancel->check());
-    block.resize(
-        static_cast<size_t>(std::min(PartialFile::kBlockBytes, file->size_bytes() - at)));
+    block.resize(static_cast<size_t>(std::min(PartialFile::kBlockBytes, file->size_bytes() - at)));
     STKIT_TRY(file->read_at(at, block));
     digest.update(block);
   }

@@ -40,7 +40,8 @@ class FolderDestination final : public Destination {
       if (digest == file.etag()) return true;
     }
     if (!known.empty()) return false;  // an older download
-    return fail(ErrorCode::OutputExists, "exists already, with another content than the repository's",
+    return fail(ErrorCode::OutputExists,
+                "exists already, with another content than the repository's",
                 "replace it with --force, or choose another folder", path.string());
   }
 

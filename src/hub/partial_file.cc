@@ -15,7 +15,8 @@ constexpr std::byte kDone{1};
 
 // An ETag is a digest here, or a server's own word of any length.
 std::string journal_head(const std::string& etag, uint64_t size_bytes) {
-  std::string head = fmt::format("stkit download journal 1\n{}\n{}\n", size_bytes, etag.substr(0, 160));
+  std::string head =
+      fmt::format("stkit download journal 1\n{}\n{}\n", size_bytes, etag.substr(0, 160));
   head.resize(kHeadBytes, '\n');
   return head;
 }
@@ -64,8 +65,9 @@ Result<std::unique_ptr<PartialFile>> PartialFile::open(SystemCalls& calls,
 Result<void> PartialFile::open_files() {
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   const auto open = [&](const std::string& path) {
-    return Descriptor(
-        calls_, uninterrupted([&] { return calls_.open_at(AT_FDCWD, path.c_str(), kFlags, 0666); }));
+    return Descriptor(calls_, uninterrupted([&] {
+                        return calls_.open_at(AT_FDCWD, path.c_str(), kFlags, 0666);
+                      }));
   };
   content_ = open(content_path_);
   if (!content_.is_open()) return fail(failed(errno, "cannot be created"));
@@ -84,7 +86,8 @@ bool PartialFile::load_journal() {
   size_t count = 0;
   while (count < text.size()) {
     const ssize_t got = uninterrupted([&] {
-      return calls_.pread(journal_.get(), std::span(text).subspan(count), static_cast<off_t>(count));
+      return calls_.pread(journal_.get(), std::span(text).subspan(count),
+                          static_cast<off_t>(count));
     });
     if (got <= 0) break;
     count += static_cast<size_t>(got);
@@ -156,8 +159,7 @@ Result<void> PartialFile::write(uint64_t offset_bytes, std::span<const std::byte
 }
 
 Result<void> PartialFile::mark(size_t index) {
-  if (const int error =
-          write_all(calls_, journal_.get(), std::span(&kDone, 1), kHeadBytes + index))
+  if (const int error = write_all(calls_, journal_.get(), std::span(&kDone, 1), kHeadBytes + index))
     return fail(failed(error, "its journal cannot be written"));
   block_done_.notify_all();
   return {};
@@ -167,7 +169,8 @@ Result<void> PartialFile::read(uint64_t offset_bytes, std::span<std::byte> out) 
   while (!out.empty()) {
     const ssize_t count = uninterrupted(
         [&] { return calls_.pread(content_.get(), out, static_cast<off_t>(offset_bytes)); });
-    if (count <= 0) return fail(read_error(count < 0 ? errno : EIO, label_, "cannot be read again"));
+    if (count <= 0)
+      return fail(read_error(count < 0 ? errno : EIO, label_, "cannot be read again"));
     out = out.subspan(static_cast<size_t>(count));
     offset_bytes += static_cast<uint64_t>(count);
   }
@@ -204,9 +207,8 @@ Result<std::string> PartialFile::set_aside() {
 }
 
 Result<void> PartialFile::rename_to(const std::filesystem::path& target) {
-  if (uninterrupted([&] {
-        return calls_.rename(AT_FDCWD, content_path_.c_str(), target.c_str());
-      }) == 0)
+  if (uninterrupted(
+          [&] { return calls_.rename(AT_FDCWD, content_path_.c_str(), target.c_str()); }) == 0)
     return {};
   // Another process that fetched the same content was faster.
   struct stat info;

@@ -25,8 +25,8 @@ class RateLimiter {
       const auto now = clock_.now();
       // What was not used a while ago is not made up for: at most a tenth of a second.
       free_at_ = std::max(free_at_, now - std::chrono::milliseconds(100));
-      free_at_ += std::chrono::nanoseconds(
-          static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(bytes_per_second_)));
+      free_at_ += std::chrono::nanoseconds(static_cast<int64_t>(
+          static_cast<double>(bytes) * 1e9 / static_cast<double>(bytes_per_second_)));
       wait = free_at_ - now;
     }
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait);

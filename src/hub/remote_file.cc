@@ -88,7 +88,8 @@ class RemoteFile final : public RandomAccessFile {
   const uint64_t size_bytes_;
   const CancelToken* const cancel_;
 
-  mutable std::mutex mutex_;  // over the window; held while it is fetched, so that nobody asks twice
+  mutable std::mutex
+      mutex_;  // over the window; held while it is fetched, so that nobody asks twice
   mutable std::vector<std::byte> window_;
   mutable uint64_t window_offset_ = 0;
 };
@@ -105,15 +106,16 @@ Error range_error(const RangeFailure& failure) {
 // Asks for one byte, to learn the size from the answer.
 Result<uint64_t> learn_size(Fetcher& fetcher, RangeSource& source, const CancelToken* cancel) {
   for (unsigned failures = 1;; ++failures) {
-    const auto done = source.get(
-        {0, 1}, [](std::span<const std::byte>) -> Result<bool> { return false; }, {.cancel = cancel});
+    const auto done =
+        source.get({0, 1}, [](std::span<const std::byte>) -> Result<bool> { return false; },
+                   {.cancel = cancel});
     if (const auto size = source.size_bytes()) return *size;
     if (done)
       return fail(ErrorCode::Unsupported, "the server does not say how large the file is",
                   "download the file first", source.url().label());
     if (done.error().kind != RangeFailure::Kind::Fetch) return fail(range_error(done.error()));
-    STKIT_TRY(fetcher.wait_to_retry(done.error().fetch, failures,
-                                    {.target = source.url().label()}, cancel));
+    STKIT_TRY(fetcher.wait_to_retry(done.error().fetch, failures, {.target = source.url().label()},
+                                    cancel));
   }
 }
 
@@ -124,30 +126,30 @@ Result<void> read_range(Fetcher& fetcher, RangeSource& source, uint64_t offset_b
   unsigned failures = 0;
   while (!out.empty()) {
     size_t received = 0;
-    const auto done = source.get(
-        {offset_bytes, out.size()},
-        [&](std::span<const std::byte> data) -> Result<bool> {
-          std::memcpy(out.data() + received, data.data(), data.size());
-          received += data.size();
-          return true;
-        },
-        {.most_skipped = kMostSkipped, .cancel = cancel});
+    const auto done = source.get({offset_bytes, out.size()},
+                                 [&](std::span<const std::byte> data) -> Result<bool> {
+                                   std::memcpy(out.data() + received, data.data(), data.size());
+                                   received += data.size();
+                                   return true;
+                                 },
+                                 {.most_skipped = kMostSkipped, .cancel = cancel});
     offset_bytes += received;
     out = out.subspan(received);
     if (out.empty()) return {};
     if (received > 0) failures = 0;
     if (!done && done.error().kind != RangeFailure::Kind::Fetch)
       return fail(range_error(done.error()));
-    const FetchFailure failure =
-        done ? FetchFailure{.error = {ErrorCode::Network, "the server sent too few bytes", {},
-                                      source.url().label()},
-                            .transient = true,
-                            .reason = "short_read",
-                            .url = source.url()}
-             : done.error().fetch;
-    STKIT_TRY(fetcher.wait_to_retry(
-        failure, ++failures, {.target = source.url().label(), .offset_bytes = offset_bytes},
-        cancel));
+    const FetchFailure failure = done ? FetchFailure{.error = {ErrorCode::Network,
+                                                               "the server sent too few bytes",
+                                                               {},
+                                                               source.url().label()},
+                                                     .transient = true,
+                                                     .reason = "short_read",
+                                                     .url = source.url()}
+                                      : done.error().fetch;
+    STKIT_TRY(fetcher.wait_to_retry(failure, ++failures,
+                                    {.target = source.url().label(), .offset_bytes = offset_bytes},
+                                    cancel));
   }
   return {};
 }

@@ -96,7 +96,8 @@ class RepoFolder final : public Folder {
     return opened && (*opened)->size_bytes() == file.size_bytes ? *std::move(opened) : nullptr;
   }
 
-  // Kept while the folder is: where the Hub led to is worth a request each time a shard is reopened.
+  // Kept while the folder is: where the Hub led to is worth a request each time a shard is
+  // reopened.
   std::shared_ptr<RangeSource> source_of(const RepoFile& file) const {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<RangeSource>& source = sources_[file.path];

@@ -24,9 +24,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One request. Long enough that the wait for its answer does not count, short enough that the front
-// of a file, which is hashed, stays near its end.
-constexpr uint64_t kPieceBytes = 64u << 20;
 // Below this, a second connection costs more than it saves.
 constexpr uint64_t kLeastSteal = 4u << 20;
 // What a connection gathers before it is written.
@@ -138,15 +135,15 @@ class Transfer {
       if (!activate(jobs_[next_job_++])) return false;
     std::shared_ptr<ActiveFile> best;
     for (const auto& file : files_) {
-      const bool open = !file->todo.empty() && !file->restart &&
-                        (!file->one_stream || file->pieces.empty());
+      const bool open =
+          !file->todo.empty() && !file->restart && (!file->one_stream || file->pieces.empty());
       if (open && (best == nullptr || file->pieces.size() < best->pieces.size())) best = file;
     }
     if (best == nullptr) return ready_.empty() && steal(piece);
     const auto extent = best->todo.begin();
     const uint64_t size = extent->second - extent->first;
     begin(piece, best, extent->first,
-          extent->first + (best->one_stream ? size : std::min(size, kPieceBytes)));
+          extent->first + (best->one_stream ? size : std::min(size, options_.piece_bytes)));
     const uint64_t extent_end = extent->second;
     best->todo.erase(extent);
     if (piece.end < extent_end) best->todo.emplace(piece.end, extent_end);
@@ -250,8 +247,8 @@ class Transfer {
                        std::span<const std::byte> data) {
     while (!data.empty() && !piece.given_up) {
       const uint64_t left = piece.end - piece.first - buffer.size();
-      const size_t count = std::min({data.size(), static_cast<size_t>(left),
-                                     kBufferBytes - buffer.size()});
+      const size_t count =
+          std::min({data.size(), static_cast<size_t>(left), kBufferBytes - buffer.size()});
       buffer.insert(buffer.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(count));
       data = data.subspan(count);
       const bool at_end = count == left;
@@ -287,14 +284,17 @@ class Transfer {
   }
 
   static RangeFailure short_read(const ActiveFile& file) {
-    return {.fetch = {.error = {ErrorCode::Network, "the server sent too few bytes", {},
+    return {.fetch = {.error = {ErrorCode::Network,
+                                "the server sent too few bytes",
+                                {},
                                 file.job->url.label()},
                       .transient = true,
                       .reason = "short_read",
                       .url = file.job->url}};
   }
 
-  void failed(ActiveFile& file, RangeFailure failure, uint64_t offset, std::unique_lock<std::mutex>& lock) {
+  void failed(ActiveFile& file, RangeFailure failure, uint64_t offset,
+              std::unique_lock<std::mutex>& lock) {
     if (file.restart) return;  // it broke, or was broken off, with the others
     if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
       file.one_stream = true;
@@ -363,7 +363,8 @@ class Transfer {
     if (!published) return stop(std::move(published).error());
     if (!right) return mismatch(file, *digest);
     ++report_.files;
-    if (run_.progress != nullptr) run_.progress->set_state(file.job->progress_item, ItemState::Done);
+    if (run_.progress != nullptr)
+      run_.progress->set_state(file.job->progress_item, ItemState::Done);
     std::erase_if(files_, [&](const auto& each) { return each.get() == &file; });
     changed_.notify_all();
   }

@@ -17,17 +17,20 @@ namespace stkit {
 struct TransferJob {
   std::string name;  // for messages
   Url url = {};
-  ExpectedFile expected = {};   // REQUIRES: with the size
-  std::string etag;             // what binds a partial file to its content; a digest, or empty
-  std::filesystem::path stem;   // of the partial file; its folder exists
+  ExpectedFile expected = {};    // REQUIRES: with the size
+  std::string etag;              // what binds a partial file to its content; a digest, or empty
+  std::filesystem::path stem;    // of the partial file; its folder exists
   std::filesystem::path target;  // on the same filesystem; its folder exists
   uint32_t progress_item = 0;
 };
 
 struct TransferOptions {
   unsigned files_at_once = 4;
-  unsigned connections = 16;  // over all files
+  unsigned connections = 16;      // over all files
   uint64_t bytes_per_second = 0;  // over all connections; 0: no limit
+  // One request. Long enough that the wait for its answer does not count, short enough that the
+  // front of a file, which is hashed, stays near its end.
+  uint64_t piece_bytes = 64u << 20;
   // Called once each file is under its name; from any thread.
   std::function<Result<void>(const TransferJob& job)> on_done = {};
   // The source of a file changed, or its content was wrong: it is fetched once more from its start.

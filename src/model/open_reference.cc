@@ -95,7 +95,8 @@ Result<OpenedReference> open_folder(const fs::path& path) {
 Result<OpenedReference> open_file(const fs::path& path) {
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   STKIT_ASSIGN(std::unique_ptr<Folder> folder, open_local_folder(parent));
-  OpenedReference reference{std::move(folder), path.filename().string(), folder_display_name(parent)};
+  OpenedReference reference{std::move(folder), path.filename().string(),
+                            folder_display_name(parent)};
   // A link of the user's own may lead anywhere, so one that the folder refuses is followed by hand.
   std::error_code error;
   if (fs::is_symlink(path, error) && !reference.folder->open(reference.selected)) {

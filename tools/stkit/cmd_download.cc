@@ -65,8 +65,8 @@ void render_plan(Session& session, const DownloadReport& report) {
 
 void log_summary(const DownloadReport& report) {
   const auto taken = std::ranges::count_if(report.files, &DownloadedFile::taken);
-  std::string text = fmt::format("{}: {} files, {}", report.repo, taken,
-                                 format_bytes(report.total_bytes));
+  std::string text =
+      fmt::format("{}: {} files, {}", report.repo, taken, format_bytes(report.total_bytes));
   if (report.network_bytes == 0)
     text += "; nothing was to be fetched";
   else
@@ -105,7 +105,8 @@ Result<int> run_download(Options& options, Session& session) {
 Action add_download(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   Options& o = *options;
-  command.add_option("REPO", o.download.reference, "ORG/NAME, hf://ORG/NAME@REVISION/FILE, or a page")
+  command
+      .add_option("REPO", o.download.reference, "ORG/NAME, hf://ORG/NAME@REVISION/FILE, or a page")
       ->type_name("REPO")
       ->required();
   add_text(command, "--revision", o.download.revision, "REV", "A branch, a tag or a commit (main)");

@@ -34,7 +34,8 @@ constexpr Command kCommands[] = {
      add_validate},
     {"download", "fetch a model from the Hub", "REPO",
      "Fetches the main weights of a model (safetensors where there are any) and the files that "
-     "belong to them: configuration, tokenizer, chat template, README. Second copies of the weights "
+     "belong to them: configuration, tokenizer, chat template, README. Second copies of the "
+     "weights "
      "in other formats are left out; --dry-run shows each file with the reason. With --include, "
      "exactly the files that match are fetched.\n"
      "Files go to the cache that the Hub's own tools share, and the folder of the snapshot is "
@@ -46,7 +47,8 @@ constexpr Command kCommands[] = {
      "The token is HF_TOKEN, or that of `hf auth login`; it is sent to the endpoint alone. "
      "HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, https_proxy, no_proxy and SSL_CERT_FILE "
      "are heeded.\n"
-     "Exit codes: 0 done; 2 usage; 4 not found; 5 access denied or gated; 6 network, or the content "
+     "Exit codes: 0 done; 2 usage; 4 not found; 5 access denied or gated; 6 network, or the "
+     "content "
      "was wrong; 7 the output exists or cannot be written; 130 and 143 stopped.",
      "stkit download Qwen/Qwen3-8B  # into the shared cache\n"
      "stkit download Qwen/Qwen3-8B --to ./Qwen3-8B  # into a folder\n"

@@ -22,8 +22,9 @@ std::string first_of(const Variables& variable, std::initializer_list<const char
 
 // As the Hub's own tools read a switch.
 bool is_on(std::string value) {
-  std::ranges::transform(value, value.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(value, value.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  });
   return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
@@ -68,7 +69,8 @@ fs::path hub_home(const Variables& variable) {
 }
 
 std::string token_from(const Variables& variable, const fs::path& home, bool is_the_hub) {
-  if (std::string token = first_of(variable, {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}); !token.empty()) {
+  if (std::string token = first_of(variable, {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"});
+      !token.empty()) {
     token.erase(token.find_last_not_of(" \t\r\n") + 1);
     token.erase(0, token.find_first_not_of(" \t\r\n"));
     return token;

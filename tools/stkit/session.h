@@ -26,7 +26,8 @@ class Session {
   void set_json(bool yes) { json_ = yes; }  // a command's own way to ask for it
 
   RunOptions run_options() const;
-  // As the environment says, but for `endpoint`; heeds the token that stops the program, and logs what is tried again.
+  // As the environment says, but for `endpoint`; heeds the token that stops the program, and logs
+  // what is tried again.
   HubOptions hub_options(const std::string& endpoint = {}) const;
 
   // Progress is over, whatever came of the work.

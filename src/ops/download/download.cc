@@ -16,8 +16,8 @@
 #include "hub/reference.h"
 #include "hub/remote_file.h"
 #include "hub/transfer.h"
-#include "io/output_lock.h"
 #include "io/os_error.h"
+#include "io/output_lock.h"
 #include "stkit/text.h"
 
 namespace fs = std::filesystem;
@@ -64,15 +64,17 @@ BundleSelection selection_of(const DownloadOptions& options, const HubReference&
 // The paths that an index names, relative to the repository.
 Result<std::set<std::string>> read_index(Work& work, const RepoFile& index) {
   if (index.size_bytes > kMostIndexBytes)
-    return fail(ErrorCode::Corrupt,
-                fmt::format("takes {} bytes, more than any index", format_grouped(index.size_bytes)),
-                {}, index.path);
+    return fail(
+        ErrorCode::Corrupt,
+        fmt::format("takes {} bytes, more than any index", format_grouped(index.size_bytes)), {},
+        index.path);
   RangeSource source(work.hub->fetcher,
                      work.hub->api.file_url(work.tree.repo, work.tree.commit, index.path),
                      {index.size_bytes, index.sha256, work.tree.commit});
   std::string text(index.size_bytes + kJsonPadding, '\0');
   const auto content = std::span(text).first(index.size_bytes);
-  STKIT_TRY(read_range(work.hub->fetcher, source, 0, std::as_writable_bytes(content), work.run.cancel));
+  STKIT_TRY(
+      read_range(work.hub->fetcher, source, 0, std::as_writable_bytes(content), work.run.cancel));
   std::set<std::string> names;
   auto read = read_json(std::string_view(content.data(), content.size()), [&](JsonCursor root) {
     return root.object([&](std::string_view key, JsonCursor value) -> Result<void> {
@@ -233,8 +235,9 @@ DownloadReport report_of(const Work& work) {
     const RepoFile& file = planned.file;
     const bool present = work.present.contains(file.path);
     report.files.push_back({file.path, file.size_bytes,
-                            file.sha256.empty() ? (file.git_oid.empty() ? "" : "git:" + file.git_oid)
-                                                : "sha256:" + file.sha256,
+                            file.sha256.empty()
+                                ? (file.git_oid.empty() ? "" : "git:" + file.git_oid)
+                                : "sha256:" + file.sha256,
                             planned.taken, present, std::string(planned.reason)});
     if (planned.taken) report.total_bytes += file.size_bytes;
     if (planned.taken && present) report.present_bytes += file.size_bytes;
@@ -253,8 +256,7 @@ Error with_resume_hint(Error error) {
 
 Result<DownloadReport> download_offline(const DownloadOptions& options,
                                         const HubReference& reference) {
-  if (options.to)
-    return fail(ErrorCode::Usage, "--to needs the network", "leave out --offline");
+  if (options.to) return fail(ErrorCode::Usage, "--to needs the network", "leave out --offline");
   DownloadReport report;
   report.repo = reference.repo;
   report.revision = reference.revision;
@@ -312,8 +314,7 @@ Result<DownloadReport> download(const DownloadOptions& options, const RunOptions
   STKIT_ASSIGN(report.path, work.destination->finish(work.taken));
   report.network_bytes = transferred.network_bytes;
   report.resumed_bytes = transferred.resumed_bytes;
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return report;
 }
 

@@ -43,7 +43,9 @@ HubOptions options_for(const FakeHub& hub) {
   return options;
 }
 
-OpenOptions open_options(HubOptions options) { return {.remote = hub_references(std::move(options))}; }
+OpenOptions open_options(HubOptions options) {
+  return {.remote = hub_references(std::move(options))};
+}
 
 TEST(RemoteModel, CostsTwoRequestsAShardAtMost) {
   const TempDir dir;
