@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <set>
 #include <system_error>
 #include <utility>
 
 #include "hub/cache.h"
 #include "hub/content_digest.h"
 #include "hub/destination.h"
+#include "hub/partial_file.h"
 #include "hub/reference.h"
 #include "io/os_error.h"
 #include "stkit/io.h"
@@ -50,10 +52,10 @@ class CacheDestination final : public Destination {
   }
 
   Result<void> prepare(const RepoFile&) override {
-    std::error_code error;
-    const bool is_new = !fs::exists(root_, error);
     STKIT_TRY(make_folders(folder_ / "blobs"));
-    return is_new ? write_if_changed(root_ / "CACHEDIR.TAG", kCacheTag) : Result<void>();
+    std::error_code error;
+    const fs::path tag = root_ / "CACHEDIR.TAG";
+    return fs::exists(tag, error) ? Result<void>() : write_if_changed(tag, kCacheTag);
   }
 
   Paths where(const RepoFile& file) const override {
@@ -66,7 +68,9 @@ class CacheDestination final : public Destination {
   // In this order, so that a snapshot never names what is not there, and a revision no snapshot
   // that is not whole.
   Result<fs::path> finish(std::span<const RepoFile> files) override {
-    for (const RepoFile& file : files) STKIT_TRY(link(file));
+    std::set<fs::path> changed;
+    for (const RepoFile& file : files) STKIT_TRY(link(file, changed));
+    for (const fs::path& folder : changed) sync_folder(SystemCalls::real(), folder);
     const fs::path listing = folder_ / "trees" / (tree_.commit + ".json");
     STKIT_TRY(make_folders(listing.parent_path()));
     STKIT_TRY(write_if_changed(listing, tree_json()));
@@ -81,7 +85,7 @@ class CacheDestination final : public Destination {
  private:
   fs::path blob(const RepoFile& file) const { return folder_ / "blobs" / file.etag(); }
 
-  Result<void> link(const RepoFile& file) {
+  Result<void> link(const RepoFile& file, std::set<fs::path>& changed) {
     const fs::path name = snapshot_ / file.path;
     STKIT_TRY(make_folders(name.parent_path()));
     std::string target = "../../blobs/" + file.etag();
@@ -104,6 +108,7 @@ class CacheDestination final : public Destination {
       fs::copy_file(blob(file), fresh, error);
     }
     if (!error) fs::rename(fresh, name, error);
+    changed.insert(name.parent_path());
     if (error)
       return fail(write_error(error.value(), name.string(), "cannot be linked into the snapshot"));
     return {};

@@ -195,6 +195,7 @@ Result<void> PartialFile::publish(const std::filesystem::path& target) {
   if (uninterrupted([&] { return calls_.sync(content_.get()); }) != 0)
     return fail(failed(errno, "cannot be brought to the disk"));
   STKIT_TRY(rename_to(target));
+  sync_folder(calls_, target.parent_path());
   calls_.unlink(AT_FDCWD, journal_path_.c_str());
   return {};
 }
@@ -216,6 +217,13 @@ Result<void> PartialFile::rename_to(const std::filesystem::path& target) {
       static_cast<uint64_t>(info.st_size) == size_bytes_)
     return {};
   return fail(write_error(errno, target.string(), "cannot be given its name"));
+}
+
+void sync_folder(SystemCalls& calls, const std::filesystem::path& folder) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  const Descriptor opened(
+      calls, uninterrupted([&] { return calls.open_at(AT_FDCWD, folder.c_str(), kFlags, 0); }));
+  if (opened.is_open()) uninterrupted([&] { return calls.sync(opened.get()); });
 }
 
 }  // namespace stkit

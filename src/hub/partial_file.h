@@ -82,4 +82,7 @@ class PartialFile {
   bool abandoned_ = false;
 };
 
+// Brings the names in a folder to the disk. Where a filesystem cannot, it does so by itself.
+void sync_folder(SystemCalls& calls, const std::filesystem::path& folder);
+
 }  // namespace stkit

@@ -301,6 +301,7 @@ class Transfer {
       return begin_restart(file, std::move(failure.fetch.error));
     }
     if (failure.kind != RangeFailure::Kind::Fetch) {
+      failure.fetch.error.code = ErrorCode::Network;
       if (file.was_restarted) return stop(std::move(failure.fetch.error));
       file.was_restarted = true;
       return begin_restart(file, std::move(failure.fetch.error));

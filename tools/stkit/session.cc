@@ -57,9 +57,14 @@ HubOptions Session::hub_options(const std::string& endpoint) const {
   HubOptions options = hub_options_from(variable, endpoint);
   options.cancel = &cancel_token();
   options.on_retry = [](const HubRetry& retry) {
-    log_info(fmt::format("{}: {}; try {} of {} in {}", printable(retry.target), retry.reason,
-                         retry.attempt + 1, retry.most_attempts,
-                         format_seconds(retry.wait_seconds)));
+    const std::string text =
+        fmt::format("{}: {}; try {} of {} in {}", printable(retry.target), retry.reason,
+                    retry.attempt + 1, retry.most_attempts, format_seconds(retry.wait_seconds));
+    // One is nothing to worry about; more of them explain why nothing moves.
+    if (retry.attempt > 1)
+      log_warning(text);
+    else
+      log_info(text);
   };
   return options;
 }
