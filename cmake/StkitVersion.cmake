@@ -16,7 +16,7 @@ endif()
 
 # "name=version" for each library that the build found; a fetched one tells its version by its pin.
 set(STKIT_LIBRARIES "")
-foreach(library fmt simdjson hwy OpenSSL ZLIB CLI11 spdlog)
+foreach(library fmt simdjson hwy OpenSSL ZLIB CURL CLI11 spdlog)
   string(TOUPPER ${library} upper)
   foreach(variable ${library}_VERSION ${upper}_VERSION)
     if(${variable} AND NOT STKIT_LIBRARIES MATCHES "\"${library}\"")

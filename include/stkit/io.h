@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,7 +57,7 @@ struct FolderEntry {
   std::string name;  // relative to the folder, '/' between components
   EntryKind kind = EntryKind::File;
   uint64_t size_bytes = 0;
-  std::string problem;  // why an entry of kind Other cannot be read, for messages
+  std::string problem = {};  // why an entry of kind Other cannot be read, for messages
 };
 
 // A folder whose files can be listed and opened: a local directory, a repository on the Hub.
@@ -77,7 +78,21 @@ class Folder {
 
   // The path of a file for messages and reports.
   virtual std::string path_of(std::string_view name) const = 0;
+
+  // How many files are best read at once, when that is not a matter of cores: what waits for a
+  // network gains by more. 0: no opinion.
+  virtual unsigned useful_readers() const { return 0; }
 };
+
+// What a reference (a path, a repository, an address) turned out to be.
+struct OpenedReference {
+  std::shared_ptr<const Folder> folder;
+  std::string selected;     // a file of the folder; empty for all of it
+  std::string folder_name;  // for people
+};
+
+// Opens references that are no local paths; see stkit/hub.h. Thread-safe.
+using ReferenceOpener = std::function<Result<OpenedReference>(std::string_view reference)>;
 
 // The bytes of `data`, which must outlive the file.
 std::unique_ptr<RandomAccessFile> open_memory_file(std::string label,

@@ -50,13 +50,17 @@ struct OpenOptions {
   // Of a DeepSpeed checkpoint, "module" means the 16-bit weights instead of the optimizer's.
   std::string key = {};
   std::string tag = {};  // of a DeepSpeed checkpoint; empty: what its file `latest` says
+  // For addresses, and for names like ORG/NAME when no such path exists. Without it both are
+  // refused.
+  ReferenceOpener remote = {};
 };
 
 // Thread-safe once opened. Holds a bounded number of file descriptors, however many shards.
 class Model {
  public:
-  // A path: a weight file, an index, a config.json, or a folder. What it is is found out by
-  // content. Fails on the first finding of severity Error, saying how many more there are.
+  // A path: a weight file, an index, a config.json, or a folder; or what options.remote opens. What
+  // it is is found out by content. Fails on the first finding of severity Error, saying how many
+  // more there are.
   static Result<Model> open(std::string_view reference, const OpenOptions& options = {});
   // The same for any folder (a Hub repository); `name` selects one file or index of it, if given.
   static Result<Model> open(std::shared_ptr<const Folder> folder, std::string_view name = {},

@@ -40,6 +40,12 @@ std::optional<uint64_t> total_of(const Reply& reply) {
   return length ? parse_decimal(*length) : std::nullopt;
 }
 
+// What no server sends for a part of a file.
+bool is_web_page(const Reply& reply) {
+  return reply.head.status() == 200 && !reply.url.path.ends_with(".html") &&
+         reply.head.find("Content-Type").value_or("").starts_with("text/html");
+}
+
 std::string strong_etag(const HttpHead& head) {
   const auto value = head.find("ETag");
   return value && !is_weak_etag(*value) ? normalized_etag(*value) : std::string();
@@ -92,6 +98,10 @@ void RangeSource::settle(const Url* found) {
 std::optional<RangeFailure> RangeSource::check(const Reply& reply, ByteRange range,
                                                const Lead& lead) {
   using Kind = RangeFailure::Kind;
+  if (is_web_page(reply))
+    return failure(Kind::Fetch, reply, "web_page",
+                   "a web page came in place of the file; a login page of the network or a proxy "
+                   "may be in between");
   if (!expected_.commit.empty() && reply.commit && *reply.commit != expected_.commit)
     return changed(reply, "its commit", expected_.commit, *reply.commit);
   if (!expected_.sha256.empty() && reply.linked_etag && *reply.linked_etag != expected_.sha256)
@@ -150,7 +160,8 @@ std::expected<void, RangeFailure> RangeSource::get(ByteRange range, HttpClient::
         rejected = check(head, range, *lead);
         if (!rejected && head.head.status() == 200) {
           to_skip = range.first;
-          if (to_skip > options.most_skipped)
+          const bool is_whole = range.first == 0 && range.size == size_bytes().value_or(0);
+          if (to_skip > options.most_skipped || (!options.cut_whole && !is_whole))
             rejected = failure(RangeFailure::Kind::NoRanges, head, "no_ranges",
                                "the server cannot send parts of a file");
         }

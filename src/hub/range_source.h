@@ -46,6 +46,8 @@ class RangeSource {
     // A server without ranges sends what lies in front of the range, too: that much may be
     // skipped, more is NoRanges.
     uint64_t most_skipped = 0;
+    // And what lies behind it is cut off; else a part is not taken out of a whole file.
+    bool cut_whole = true;
     const CancelToken* cancel = nullptr;
   };
   // One try. Hands the bytes of the range over in order, all of them or, with success, fewer only

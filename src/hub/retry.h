@@ -38,9 +38,9 @@ struct RetryOptions {
 
 // One failed try, for who shows progress.
 struct RetryNotice {
-  std::string target = {};       // what was asked for: an address without its query, a file's name
-  std::string_view reason = {};  // "stall", "reset", "http_503", ...
-  unsigned attempt = 1;          // that failed
+  std::string target = {};  // what was asked for: an address without its query, a file's name
+  std::string reason = {};  // "stall", "reset", "http_503", ...
+  unsigned attempt = 1;     // that failed
   unsigned most_attempts = 1;
   std::chrono::milliseconds wait{0};
   std::optional<uint64_t> offset_bytes = {};

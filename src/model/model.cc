@@ -52,7 +52,7 @@ Result<Model> Model::open(std::shared_ptr<const Folder> folder, std::string_view
 }
 
 Result<Model> Model::scan(std::string_view reference, const OpenOptions& options) {
-  STKIT_ASSIGN(Reference opened, open_reference(reference));
+  STKIT_ASSIGN(OpenedReference opened, open_reference(reference, options.remote));
   STKIT_ASSIGN(Model model, scan(std::move(opened.folder), opened.selected, options));
   ModelContents& contents = model.rep_->contents;
   contents.reference = reference;

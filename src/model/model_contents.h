@@ -36,7 +36,7 @@ struct ModelContents {
   std::map<std::string, std::string, std::less<>> metadata;
   std::vector<std::string> metadata_conflicts;
   std::vector<GgufEntry> gguf_metadata;  // of GGUF files, with its types; without split.*
-  std::optional<JsonValue> config;  // config.json, when it is an object
+  std::optional<JsonValue> config;       // config.json, when it is an object
   std::vector<Finding> findings;
   std::unique_ptr<FilePool> pool;
 };

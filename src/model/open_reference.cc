@@ -26,6 +26,13 @@ Error system_error(const fs::path& path, const std::error_code& error) {
           path.string()};
 }
 
+// ORG/NAME, perhaps with @REVISION, and nothing that only a path can be.
+bool could_be_repository(std::string_view reference) {
+  const std::string_view id = reference.substr(0, reference.find('@'));
+  return std::ranges::count(id, '/') == 1 && !id.starts_with('/') && !id.ends_with('/') &&
+         !id.starts_with('.') && !id.starts_with('~');
+}
+
 // What the user may have meant, or where else such a reference would be looked up.
 std::string not_found_hint(const fs::path& path) {
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -40,8 +47,8 @@ std::string not_found_hint(const fs::path& path) {
   if (!near.empty())
     return fmt::format("did you mean '{}'?",
                        path.has_parent_path() ? (parent / near).string() : std::string(near));
-  if (std::ranges::count(path.string(), '/') == 1 && path.is_relative())
-    return "models of the Hub are not read by this version; name a local file or folder";
+  if (could_be_repository(path.string()))
+    return "models of the Hub are not opened here; name a local file or folder";
   return {};
 }
 
@@ -80,16 +87,17 @@ bool is_repository(const fs::path& path) {
          fs::is_directory(path / "snapshots", error);
 }
 
-Result<Reference> open_folder(const fs::path& path) {
+Result<OpenedReference> open_folder(const fs::path& path) {
   STKIT_ASSIGN(std::unique_ptr<Folder> folder, open_local_folder(path));
-  return Reference{std::move(folder), {}, folder_display_name(path)};
+  return OpenedReference{std::move(folder), {}, folder_display_name(path)};
 }
 
-Result<Reference> open_file(const fs::path& path) {
+Result<OpenedReference> open_file(const fs::path& path) {
   fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (path.has_parent_path() && parent == ".") parent = "./";  // typed, so it is shown
   STKIT_ASSIGN(std::unique_ptr<Folder> folder, open_local_folder(parent));
-  Reference reference{std::move(folder), path.filename().string(), folder_display_name(parent)};
+  OpenedReference reference{std::move(folder), path.filename().string(),
+                            folder_display_name(parent)};
   // A link of the user's own may lead anywhere, so one that the folder refuses is followed by hand.
   std::error_code error;
   if (fs::is_symlink(path, error) && !reference.folder->open(reference.selected)) {
@@ -100,6 +108,18 @@ Result<Reference> open_file(const fs::path& path) {
                  folder_display_name(target.parent_path())};
   }
   return reference;
+}
+
+Result<OpenedReference> open_repository(std::string_view reference, const ReferenceOpener& remote) {
+  auto opened = remote(reference);
+  if (opened || opened.error().code == ErrorCode::Interrupted) return opened;
+  // The user may have meant a path.
+  Error error = std::move(opened).error();
+  const Error local = not_found(fs::path(reference));
+  if (error.code == ErrorCode::Usage) return fail(local);
+  error.message += fmt::format("; no local file or folder is named '{}' either", reference);
+  if (local.hint.starts_with("did you mean")) error.hint = local.hint;
+  return fail(std::move(error));
 }
 
 }  // namespace
@@ -114,13 +134,15 @@ std::string folder_display_name(const fs::path& path) {
   return name;
 }
 
-Result<Reference> open_reference(std::string_view reference) {
+Result<OpenedReference> open_reference(std::string_view reference, const ReferenceOpener& remote) {
   if (reference.empty()) return fail(ErrorCode::Usage, "the model's name is empty");
   if (reference.find('\0') != std::string_view::npos)
     return fail(ErrorCode::Usage, "the model's name holds a NUL");
-  if (reference.find("://") != std::string_view::npos)
-    return fail(ErrorCode::Unsupported, "remote models are not read by this version",
+  if (reference.find("://") != std::string_view::npos) {
+    if (remote) return remote(reference);
+    return fail(ErrorCode::Unsupported, "remote models are not opened here",
                 "name a local file or folder", std::string(reference));
+  }
 
   const fs::path path(reference);
   std::error_code error;
@@ -132,7 +154,9 @@ Result<Reference> open_reference(std::string_view reference) {
       STKIT_ASSIGN(const fs::path snapshot, snapshot_of(path));
       return open_folder(snapshot);
     }
-    case fs::file_type::not_found: return fail(not_found(path));
+    case fs::file_type::not_found:
+      if (remote && could_be_repository(reference)) return open_repository(reference, remote);
+      return fail(not_found(path));
     case fs::file_type::none: return fail(system_error(path, error));
     default:
       return fail(ErrorCode::Unsupported, "neither a regular file nor a folder",

@@ -9,15 +9,9 @@
 
 namespace stkit {
 
-struct Reference {
-  std::shared_ptr<const Folder> folder;
-  std::string selected;     // a file of the folder; empty for all of it
-  std::string folder_name;  // for people; the repository's in a snapshot of the Hub's cache
-};
-
 // A local path; for a repository of the Hub's cache (models--org--name) the snapshot of its main
-// revision.
-Result<Reference> open_reference(std::string_view reference);
+// revision. What is none goes to `remote`, if there is one.
+Result<OpenedReference> open_reference(std::string_view reference, const ReferenceOpener& remote);
 
 // The name that people know a folder by: its own, or the repository's in a Hub snapshot.
 std::string folder_display_name(const std::filesystem::path& path);

@@ -90,7 +90,8 @@ Result<std::vector<WeightsHeader>> read_headers(const ModelContents& contents,
     STKIT_ASSIGN(headers[i], read_header(contents.format, *file, weight_files[i], options));
     return {};
   };
-  STKIT_TRY(parallel_for(headers.size(), usable_cores(), nullptr, read_one));
+  const unsigned readers = std::max(usable_cores(), contents.folder->useful_readers());
+  STKIT_TRY(parallel_for(headers.size(), readers, nullptr, read_one));
   return headers;
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <random>
+#include <cstring>
 
 #include "base/digest.h"
 #include "hub/url.h"
@@ -140,9 +140,15 @@ Answer FakeHub::resolve(const SeenRequest& request, std::string_view path) const
 }
 
 std::string noise(size_t size, uint32_t seed) {
-  std::minstd_rand random(seed);
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random() >> 8);
+  uint64_t state = 0x9E3779B97F4A7C15u * (seed + 1);
+  std::string bytes(size + sizeof state, '\0');
+  for (size_t at = 0; at < size; at += sizeof state) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    std::memcpy(bytes.data() + at, &state, sizeof state);
+  }
+  bytes.resize(size);
   return bytes;
 }
 

@@ -13,6 +13,7 @@
 #include "render_inspect.h"
 #include "session.h"
 #include "signals.h"
+#include "stkit/hub.h"
 #include "stkit/inspect.h"
 #include "stkit/text.h"
 #include "text_file.h"
@@ -177,7 +178,8 @@ Result<int> inspect_one(const InspectOptions& options, const std::string& refere
   return show_report(options, model, session, json);
 }
 
-Result<int> run_inspect(const InspectOptions& options, Session& session) {
+Result<int> run_inspect(InspectOptions& options, Session& session) {
+  options.open.remote = hub_references(session.hub_options());
   const bool one_model_only =
       !options.diff.empty() || !options.html.empty() || !options.npy.empty();
   if (one_model_only &&

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "render_validate.h"
 #include "session.h"
+#include "stkit/hub.h"
 #include "stkit/text.h"
 #include "stkit/validate.h"
 #include "text_file.h"
@@ -103,6 +104,7 @@ Result<int> run_validate(Options& options, Session& session) {
   if (options.format == "json") session.set_json(true);
   if (options.list_checks) return list_checks(session);
   if (!options.explain.empty()) return explain(options.explain, session);
+  options.validate.open.remote = hub_references(session.hub_options());
   options.validate.loader = parse_loader(options.loader);
   if (!options.against.empty()) options.validate.against = options.against;
   if (!options.checksums.empty()) options.validate.checksums = options.checksums;

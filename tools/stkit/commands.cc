@@ -7,10 +7,12 @@ constexpr Command kCommands[] = {
     {"inspect", "look at a model without loading it", "MODEL...",
      "Reads headers and companion files only: a model of any size costs milliseconds. Weights are "
      "read where an option asks for them: --stats, --histogram, --tensor and --diff --data.\n"
-     "A MODEL is a .safetensors or .gguf file, an index (model.safetensors.index.json), a "
-     "config.json, or a "
-     "folder; what it is is found out by content. `-` stands for a list of models on standard "
-     "input, one a line.\n"
+     "A MODEL is a .safetensors, .gguf, .bin, .pt or .pth file, an index "
+     "(model.safetensors.index.json), a config.json, or a folder; what it is is found out by "
+     "content. "
+     "ORG/NAME, hf://ORG/NAME@REVISION and an https:// address are read from their server, headers "
+     "only, without being downloaded. `-` stands for a list of models on standard input, one a "
+     "line.\n"
      "With several models each is shown in turn. --json then prints an array, in the order of the "
      "command line, in which a model that cannot be read is its error object; the exit code is 1 "
      "when there is one.\n"
@@ -20,6 +22,29 @@ constexpr Command kCommands[] = {
      "stkit inspect ./Qwen3-8B --tensors='*mlp*' --sort size  # the largest of some tensors\n"
      "stkit inspect a.safetensors --diff b.safetensors --data  # where two models differ",
      add_inspect},
+    {"download", "fetch a model from the Hub", "REPO",
+     "Fetches the main weights of a model (safetensors where there are any) and the files that "
+     "belong to them: configuration, tokenizer, chat template, README. Second copies of the "
+     "weights "
+     "in other formats are left out; --dry-run shows each file with the reason. With --include, "
+     "exactly the files that match are fetched.\n"
+     "Files go to the cache that the Hub's own tools share, and the folder of the snapshot is "
+     "printed; or with --to into a plain folder.\n"
+     "Every file is verified (SHA-256, or git's SHA-1) before it gets its name. Connections that "
+     "stall or break are made anew; a download that was stopped, even by a crash, goes on where it "
+     "was when the same command is run again. The revision is resolved to a commit once, so all "
+     "files are of one version.\n"
+     "The token is HF_TOKEN, or that of `hf auth login`; it is sent to the endpoint alone. "
+     "HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, https_proxy, no_proxy and SSL_CERT_FILE "
+     "are heeded.\n"
+     "Exit codes: 0 done; 2 usage; 4 not found; 5 access denied or gated; 6 network, or the "
+     "content "
+     "was wrong; 7 the output exists or cannot be written; 130 and 143 stopped.",
+     "stkit download Qwen/Qwen3-8B  # into the shared cache\n"
+     "stkit download Qwen/Qwen3-8B --to ./Qwen3-8B  # into a folder\n"
+     "stkit download Qwen/Qwen3-8B --dry-run  # what would be fetched, and why\n"
+     "stkit download Qwen/Qwen3-8B-GGUF --include '*Q4_K_M*'  # one of many files",
+     add_download},
     {"merge", "consolidate into one model.safetensors", "MODEL -o OUT",
      "Writes the tensors of a model, in however many shards, as one model.safetensors with the "
      "companion files beside it; with --max-shard-size as shards and their index. OUT is a folder, "

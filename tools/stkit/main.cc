@@ -9,6 +9,7 @@
 #include "output.h"
 #include "program.h"
 #include "report.h"
+#include "secret_arguments.h"
 #include "signals.h"
 
 namespace {
@@ -25,7 +26,8 @@ int report_escape(std::span<const char* const> args, stkit::Error error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::span<const char* const> args(argv + 1, argv + (argc > 0 ? argc : 1));
+  const stkit::cli::SecretArguments arguments(argc, argv);
+  const std::span<const char* const> args = arguments.get();
   stkit::cli::install_signal_handlers();
   stkit::cli::report_aborts_as_json(stkit::cli::asks_for_json(args));
   try {

@@ -1,10 +1,15 @@
 #include "session.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <optional>
 
+#include "hub_environment.h"
+#include "log.h"
 #include "signals.h"
+#include "stkit/text.h"
 
 namespace stkit::cli {
 namespace {
@@ -42,6 +47,26 @@ Session::Session(const ProgramDoc& program, const GlobalOptions& global, Output&
 RunOptions Session::run_options() const {
   return {static_cast<unsigned>(global_.threads), global_.max_memory_bytes, progress_.get(),
           &cancel_token()};
+}
+
+HubOptions Session::hub_options(const std::string& endpoint) const {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  HubOptions options = hub_options_from(variable, endpoint);
+  options.cancel = &cancel_token();
+  options.on_retry = [](const HubRetry& retry) {
+    const std::string text =
+        fmt::format("{}: {}; try {} of {} in {}", printable(retry.target), retry.reason,
+                    retry.attempt + 1, retry.most_attempts, format_seconds(retry.wait_seconds));
+    // One is nothing to worry about; more of them explain why nothing moves.
+    if (retry.attempt > 1)
+      log_warning(text);
+    else
+      log_info(text);
+  };
+  return options;
 }
 
 void Session::finish(bool ok) {

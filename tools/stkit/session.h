@@ -8,6 +8,7 @@
 #include "console.h"
 #include "output.h"
 #include "progress_tracker.h"
+#include "stkit/hub.h"
 #include "stkit/progress.h"
 #include "terminal.h"
 
@@ -25,6 +26,9 @@ class Session {
   void set_json(bool yes) { json_ = yes; }  // a command's own way to ask for it
 
   RunOptions run_options() const;
+  // As the environment says, but for `endpoint`; heeds the token that stops the program, and logs
+  // what is tried again.
+  HubOptions hub_options(const std::string& endpoint = {}) const;
 
   // Progress is over, whatever came of the work.
   void finish(bool ok);

@@ -46,7 +46,7 @@ struct Fixture {
                       bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
                       return true;
                     },
-                    {most_skipped, nullptr});
+                    {.most_skipped = most_skipped});
     if (!done) return std::unexpected(done.error());
     return bytes;
   }

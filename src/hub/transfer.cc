@@ -1,0 +1,422 @@
+#include "hub/transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "hub/content_digest.h"
+#include "hub/partial_file.h"
+#include "hub/rate_limiter.h"
+
+namespace stkit {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Below this, a second connection costs more than it saves.
+constexpr uint64_t kLeastSteal = 4u << 20;
+// What a connection gathers before it is written.
+constexpr size_t kBufferBytes = 256u << 10;
+// Failures count as one in a row until this much has arrived between them: a line that breaks all
+// the time, but brings something, is gone on with.
+constexpr uint64_t kProgressBytes = 1u << 20;
+
+struct Piece;
+
+// A file that is being fetched.
+struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
+  const TransferJob* job = nullptr;
+  std::unique_ptr<PartialFile> partial;
+  std::shared_ptr<RangeSource> source;
+  std::unique_ptr<DigestFollower> follower;
+  std::map<uint64_t, uint64_t> todo;  // first byte, behind the last; of what nobody fetches yet
+  std::list<Piece*> pieces;           // that are being fetched
+  unsigned failures = 0;
+  uint64_t bytes_since_failure = 0;
+  bool was_restarted = false;
+  std::optional<Error> restart;  // why it is to start anew, once nobody fetches any more
+  bool one_stream = false;       // the server sends nothing but the whole
+  unsigned waiting = 0;          // connections that failed, and wait to try again
+  bool completing = false;       // somebody verifies and publishes it
+};
+
+// What one connection fetches.
+struct Piece {
+  std::shared_ptr<ActiveFile> file;
+  uint64_t first = 0;             // what is written ends here
+  std::atomic<uint64_t> end = 0;  // may come nearer while it is fetched
+  std::atomic<bool> given_up = false;
+};
+
+class Transfer {
+ public:
+  Transfer(Fetcher& fetcher, std::span<const TransferJob> jobs, const TransferOptions& options,
+           const RunOptions& run)
+      : fetcher_(fetcher),
+        jobs_(jobs),
+        options_(options),
+        run_(run),
+        limiter_(options.bytes_per_second, fetcher.policy().clock()) {}
+
+  Result<TransferReport> run() {
+    {
+      std::vector<std::jthread> workers;
+      for (unsigned i = 0; i < std::max(options_.connections, 1u); ++i)
+        workers.emplace_back([this] { work(); });
+      watch();
+    }
+    for (const auto& file : files_) file->partial->abandon();
+    files_.clear();
+    ready_.clear();
+    if (error_) return fail(*std::move(error_));
+    return report_;
+  }
+
+ private:
+  // The caller's token cannot wake the workers; it is looked at here.
+  void watch() {
+    std::unique_lock lock(mutex_);
+    while (!over()) {
+      changed_.wait_for(lock, 100ms);
+      if (run_.cancel != nullptr && run_.cancel->cancelled() && !error_)
+        stop(run_.cancel->check().error());
+    }
+  }
+
+  // REQUIRES of all below, unless they say otherwise: mutex_ is held.
+
+  bool over() const { return error_ || (next_job_ == jobs_.size() && files_.empty()); }
+
+  void stop(Error error) {
+    if (!error_) error_ = std::move(error);
+    stopped_.cancel();
+    for (const auto& file : files_) file->partial->abandon();
+    changed_.notify_all();
+  }
+
+  // Without the mutex.
+  void work() {
+    std::vector<std::byte> buffer;
+    buffer.reserve(kBufferBytes);
+    std::unique_lock lock(mutex_);
+    while (!over()) {
+      if (!ready_.empty()) {
+        const std::shared_ptr<ActiveFile> file = ready_.back();
+        ready_.pop_back();
+        complete(*file, lock);
+        continue;
+      }
+      Piece piece;
+      if (!take_piece(piece)) {
+        changed_.wait_for(lock, 100ms);
+        continue;
+      }
+      lock.unlock();
+      fetch(piece, buffer);
+      lock.lock();
+    }
+    changed_.notify_all();
+  }
+
+  bool take_piece(Piece& piece) {
+    if (error_) return false;
+    while (files_.size() < std::max(options_.files_at_once, 1u) && next_job_ < jobs_.size())
+      if (!activate(jobs_[next_job_++])) return false;
+    std::shared_ptr<ActiveFile> best;
+    for (const auto& file : files_) {
+      const bool open =
+          !file->todo.empty() && !file->restart && (!file->one_stream || file->pieces.empty());
+      if (open && (best == nullptr || file->pieces.size() < best->pieces.size())) best = file;
+    }
+    if (best == nullptr) return ready_.empty() && steal(piece);
+    const auto extent = best->todo.begin();
+    const uint64_t size = extent->second - extent->first;
+    begin(piece, best, extent->first,
+          extent->first + (best->one_stream ? size : std::min(size, options_.piece_bytes)));
+    const uint64_t extent_end = extent->second;
+    best->todo.erase(extent);
+    if (piece.end < extent_end) best->todo.emplace(piece.end, extent_end);
+    return true;
+  }
+
+  // Half of the piece that has the most to do still.
+  bool steal(Piece& piece) {
+    Piece* slowest = nullptr;
+    uint64_t most = 2 * kLeastSteal;
+    for (const auto& file : files_) {
+      if (file->one_stream || file->restart) continue;
+      for (Piece* each : file->pieces)
+        if (each->end - each->first >= most) {
+          slowest = each;
+          most = each->end - each->first;
+        }
+    }
+    if (slowest == nullptr) return false;
+    const uint64_t end = slowest->end;
+    uint64_t middle = slowest->first + (end - slowest->first) / 2;
+    middle = (middle + PartialFile::kBlockBytes - 1) / PartialFile::kBlockBytes *
+             PartialFile::kBlockBytes;
+    // Nobody has bytes behind it: at most a buffer is gathered in front of what was written.
+    slowest->end = middle;
+    begin(piece, slowest->file, middle, end);
+    return true;
+  }
+
+  static void begin(Piece& piece, const std::shared_ptr<ActiveFile>& file, uint64_t first,
+                    uint64_t end) {
+    piece.file = file;
+    piece.first = first;
+    piece.end = end;
+    file->pieces.push_back(&piece);
+  }
+
+  bool activate(const TransferJob& job) {
+    auto opened = PartialFile::open(SystemCalls::real(), job.stem, job.etag,
+                                    job.expected.size_bytes.value_or(0));
+    if (!opened) {
+      stop(std::move(opened).error());
+      return false;
+    }
+    const auto file = std::make_shared<ActiveFile>();
+    file->job = &job;
+    file->partial = *std::move(opened);
+    file->source = std::make_shared<RangeSource>(fetcher_, job.url, job.expected);
+    // Without a digest nothing would prove what an earlier process left.
+    if (!is_content_digest(job.etag) && file->partial->done_bytes() > 0)
+      if (auto reset = file->partial->reset(); !reset) {
+        stop(std::move(reset).error());
+        return false;
+      }
+    const uint64_t resumed = file->partial->done_bytes();
+    report_.resumed_bytes += resumed;
+    if (run_.progress != nullptr) {
+      run_.progress->restart(job.progress_item, resumed);
+      run_.progress->set_state(job.progress_item, ItemState::Active);
+    }
+    begin_content(*file);
+    files_.push_back(file);
+    if (file->todo.empty()) ready_.push_back(file);
+    return true;
+  }
+
+  void begin_content(ActiveFile& file) {
+    for (const ByteRange range : file.partial->missing())
+      file.todo.emplace(range.first, range.first + range.size);
+    if (is_content_digest(file.job->etag))
+      file.follower = std::make_unique<DigestFollower>(*file.partial, file.job->etag);
+  }
+
+  // Without the mutex, as are write() and receive().
+  void fetch(Piece& piece, std::vector<std::byte>& buffer) {
+    const std::shared_ptr<ActiveFile> held = piece.file;
+    ActiveFile& file = *held;
+    buffer.clear();
+    auto done = file.source->get(
+        {piece.first, piece.end - piece.first},
+        [&](std::span<const std::byte> data) { return receive(piece, buffer, data); },
+        {.cut_whole = false, .cancel = &stopped_});
+    auto written = write(piece, buffer);
+    std::unique_lock lock(mutex_);
+    file.pieces.remove(&piece);
+    if (piece.first < piece.end && !piece.given_up) give_back(piece);
+    if (!written) return stop(std::move(written).error());
+    if (error_) return;
+    if (!done)
+      failed(file, std::move(done).error(), piece.first, lock);
+    else if (piece.first < piece.end && !piece.given_up)
+      failed(file, short_read(file), piece.first, lock);
+    if (error_) return;
+    if (file.pieces.empty() && file.restart) restart(file);
+    if (!error_ && file.pieces.empty() && file.todo.empty() && !file.completing)
+      complete(file, lock);
+    changed_.notify_all();
+  }
+
+  Result<bool> receive(Piece& piece, std::vector<std::byte>& buffer,
+                       std::span<const std::byte> data) {
+    while (!data.empty() && !piece.given_up) {
+      const uint64_t left = piece.end - piece.first - buffer.size();
+      const size_t count =
+          std::min({data.size(), static_cast<size_t>(left), kBufferBytes - buffer.size()});
+      buffer.insert(buffer.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(count));
+      data = data.subspan(count);
+      const bool at_end = count == left;
+      if (at_end || buffer.size() == kBufferBytes) STKIT_TRY(write(piece, buffer));
+      if (at_end) return false;
+    }
+    return !piece.given_up;
+  }
+
+  Result<void> write(Piece& piece, std::vector<std::byte>& buffer) {
+    if (buffer.empty() || piece.given_up) return {};
+    STKIT_TRY(limiter_.take(buffer.size(), &stopped_));
+    STKIT_TRY(piece.file->partial->write(piece.first, buffer));
+    const std::lock_guard lock(mutex_);
+    piece.first += buffer.size();
+    piece.file->bytes_since_failure += buffer.size();
+    report_.network_bytes += buffer.size();
+    if (run_.progress != nullptr)
+      run_.progress->advance(piece.file->job->progress_item, buffer.size());
+    buffer.clear();
+    return {};
+  }
+
+  // What a piece did not get is to be fetched by another.
+  static void give_back(const Piece& piece) {
+    auto& todo = piece.file->todo;
+    uint64_t end = piece.end;
+    if (const auto next = todo.find(end); next != todo.end()) {
+      end = next->second;
+      todo.erase(next);
+    }
+    todo.emplace(piece.first, end);
+  }
+
+  static RangeFailure short_read(const ActiveFile& file) {
+    return {.fetch = {.error = {ErrorCode::Network,
+                                "the server sent too few bytes",
+                                {},
+                                file.job->url.label()},
+                      .transient = true,
+                      .reason = "short_read",
+                      .url = file.job->url}};
+  }
+
+  void failed(ActiveFile& file, RangeFailure failure, uint64_t offset,
+              std::unique_lock<std::mutex>& lock) {
+    if (file.restart) return;  // it broke, or was broken off, with the others
+    if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
+      file.one_stream = true;
+      return begin_restart(file, std::move(failure.fetch.error));
+    }
+    if (failure.kind != RangeFailure::Kind::Fetch) {
+      failure.fetch.error.code = ErrorCode::Network;
+      if (file.was_restarted) return stop(std::move(failure.fetch.error));
+      file.was_restarted = true;
+      return begin_restart(file, std::move(failure.fetch.error));
+    }
+    if (std::exchange(file.bytes_since_failure, 0) >= kProgressBytes) file.failures = 0;
+    // Connections that break together have one cause, and count as one failure.
+    const unsigned failures = file.waiting > 0 ? file.failures : ++file.failures;
+    const RetryNotice notice{.target = file.job->name, .offset_bytes = offset};
+    ++file.waiting;
+    lock.unlock();
+    changed_.notify_all();
+    auto waited = fetcher_.wait_to_retry(failure.fetch, failures, notice, &stopped_);
+    lock.lock();
+    --file.waiting;
+    if (!waited) stop(std::move(waited).error().at(file.job->name));
+  }
+
+  void begin_restart(ActiveFile& file, Error cause) {
+    if (file.restart) return;
+    file.restart = std::move(cause);
+    for (Piece* piece : file.pieces) piece->given_up = true;
+  }
+
+  void restart(ActiveFile& file) {
+    if (options_.on_restart) options_.on_restart(*file.job, *file.restart);
+    if (file.follower) {
+      file.partial->abandon();
+      (void)file.follower->finish();
+      file.follower.reset();
+    }
+    auto again = PartialFile::open(SystemCalls::real(), file.job->stem, file.job->etag,
+                                   file.partial->size_bytes());
+    if (again) {
+      file.partial = *std::move(again);
+      if (auto reset = file.partial->reset(); !reset) return stop(std::move(reset).error());
+    } else {
+      return stop(std::move(again).error());
+    }
+    file.source->reset();
+    file.todo.clear();
+    file.restart.reset();
+    file.bytes_since_failure = 0;
+    if (run_.progress != nullptr) run_.progress->restart(file.job->progress_item, 0);
+    begin_content(file);
+    if (file.todo.empty()) ready_.push_back(file.shared_from_this());
+  }
+
+  // All bytes are there. The mutex is given up while they are verified.
+  void complete(ActiveFile& file, std::unique_lock<std::mutex>& lock) {
+    file.completing = true;
+    if (run_.progress != nullptr)
+      run_.progress->set_state(file.job->progress_item, ItemState::Verifying);
+    lock.unlock();
+    auto digest = file.follower ? file.follower->finish() : Result<std::string>(file.job->etag);
+    const bool right = digest && *digest == file.job->etag;
+    auto published = right ? publish(file) : Result<void>();
+    lock.lock();
+    if (error_) return;
+    if (!digest) return stop(std::move(digest).error());
+    if (!published) return stop(std::move(published).error());
+    if (!right) return mismatch(file, *digest);
+    ++report_.files;
+    if (run_.progress != nullptr)
+      run_.progress->set_state(file.job->progress_item, ItemState::Done);
+    std::erase_if(files_, [&](const auto& each) { return each.get() == &file; });
+    changed_.notify_all();
+  }
+
+  // Without the mutex.
+  Result<void> publish(ActiveFile& file) {
+    STKIT_TRY(file.partial->publish(file.job->target));
+    return options_.on_done ? options_.on_done(*file.job) : Result<void>();
+  }
+
+  // Once is bad luck (a proxy, a broken cable): it is fetched again, from a new address.
+  void mismatch(ActiveFile& file, const std::string& digest) {
+    Error error{ErrorCode::Checksum,
+                fmt::format("the content has the digest {}, but the Hub promised {}", digest,
+                            file.job->etag),
+                {},
+                file.job->name};
+    file.follower.reset();
+    if (!std::exchange(file.was_restarted, true)) {
+      file.restart = std::move(error);
+      file.completing = false;
+      restart(file);
+      changed_.notify_all();
+      return;
+    }
+    if (const auto aside = file.partial->set_aside())
+      error.hint = fmt::format("it was fetched twice; the last content is kept as {}", *aside);
+    stop(std::move(error));
+  }
+
+  Fetcher& fetcher_;
+  const std::span<const TransferJob> jobs_;
+  const TransferOptions& options_;
+  const RunOptions& run_;
+  RateLimiter limiter_;
+  CancelToken stopped_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t next_job_ = 0;
+  std::vector<std::shared_ptr<ActiveFile>> files_;
+  std::vector<std::shared_ptr<ActiveFile>> ready_;  // nothing is missing of them
+  std::optional<Error> error_;
+  TransferReport report_;
+};
+
+}  // namespace
+
+Result<TransferReport> transfer_files(Fetcher& fetcher, std::span<const TransferJob> jobs,
+                                      const TransferOptions& options, const RunOptions& run) {
+  return Transfer(fetcher, jobs, options, run).run();
+}
+
+}  // namespace stkit

@@ -1,0 +1,199 @@
+#include "stkit/download.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "support/fake_hub.h"
+#include "support/temp_dir.h"
+
+namespace stkit {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Answer;
+using test::FakeHub;
+using test::SeenRequest;
+using test::TempDir;
+
+struct Fixture {
+  FakeHub hub;
+  TempDir dir;
+  DownloadOptions options{.reference = "org/name"};
+
+  Fixture() {
+    hub.add("config.json", "{}");
+    hub.add("model.safetensors", test::noise(3'000'000), true);
+    hub.add("text_encoder/notes.txt", "left out");
+    hub.add("vocab/extra.txt", "left out, too");
+    options.hub.endpoint = hub.endpoint();
+    options.hub.token = "hf_secret";
+    options.hub.cache_folder = dir / "cache";
+    options.hub.first_retry_wait = std::chrono::milliseconds(1);
+  }
+  Result<DownloadReport> run() { return download(options, {}); }
+  fs::path repo() const { return dir / "cache/models--org--name"; }
+  fs::path snapshot() const { return repo() / "snapshots" / std::string(FakeHub::kCommit); }
+};
+
+TEST(Download, MakesTheCacheThatTheHubsToolsKnow) {
+  Fixture f;
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->path, f.snapshot());
+  EXPECT_EQ(report->network_bytes, 3'000'002u);
+  EXPECT_EQ(test::read_file(f.repo() / "refs/main"), FakeHub::kCommit);  // no line feed
+  EXPECT_EQ(fs::read_symlink(f.snapshot() / "config.json"),
+            "../../blobs/" + test::git_oid_of("{}"));
+  EXPECT_TRUE(test::read_file(f.snapshot() / "model.safetensors") == test::noise(3'000'000));
+  EXPECT_TRUE(fs::exists(f.dir / "cache/CACHEDIR.TAG"));
+  EXPECT_TRUE(fs::exists(f.repo() / "trees" / (std::string(FakeHub::kCommit) + ".json")));
+  EXPECT_FALSE(fs::exists(f.snapshot() / "text_encoder"));
+  size_t blobs = 0;
+  for (const auto& entry : fs::directory_iterator(f.repo() / "blobs")) {
+    ++blobs;
+    EXPECT_EQ(entry.path().filename().string().find('.'), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(blobs, 2u);
+
+  f.hub.hub().clear_log();
+  f.hub.cdn().clear_log();
+  const auto again = f.run();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->network_bytes, 0u);
+  EXPECT_EQ(again->present_bytes, again->total_bytes);
+  EXPECT_EQ(f.hub.hub().log().size(), 2u);  // the revision and the tree
+  EXPECT_TRUE(f.hub.cdn().log().empty());
+}
+
+TEST(Download, AnswersOfflineFromTheCacheAlone) {
+  Fixture f;
+  f.options.hub.offline = true;
+  const auto nothing = f.run();
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().code, ErrorCode::NotFound);
+  f.options.hub.offline = false;
+  ASSERT_TRUE(f.run());
+  f.hub.hub().clear_log();
+  f.options.hub.offline = true;
+  const auto there = f.run();
+  ASSERT_TRUE(there) << there.error().message;
+  EXPECT_EQ(there->path, f.snapshot());
+  EXPECT_EQ(there->files.size(), 2u);
+  EXPECT_TRUE(f.hub.hub().log().empty());
+}
+
+TEST(Download, WritesAPlainFolder) {
+  Fixture f;
+  f.options.to = f.dir / "out";
+  f.options.include = {"*"};
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->path, f.dir / "out");
+  EXPECT_EQ(test::read_file(f.dir / "out/vocab/extra.txt"), "left out, too");
+  EXPECT_FALSE(fs::is_symlink(f.dir / "out/config.json"));
+  const std::string metadata =
+      test::read_file(f.dir / "out/.cache/huggingface/download/vocab/extra.txt.metadata");
+  EXPECT_TRUE(metadata.starts_with(std::string(FakeHub::kCommit) + "\n" +
+                                   test::git_oid_of("left out, too") + "\n"));
+  EXPECT_FALSE(fs::exists(f.dir / "out/.cache/stkit"));
+  EXPECT_FALSE(fs::exists(f.dir / "cache"));
+  const auto again = f.run();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->network_bytes, 0u);
+}
+
+TEST(Download, ReplacesNothingOfTheUsersOwn) {
+  Fixture f;
+  f.options.to = f.dir / "out";
+  test::write_file(f.dir / "out/config.json", "my own");
+  const auto refused = f.run();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::OutputExists);
+  EXPECT_EQ(test::read_file(f.dir / "out/config.json"), "my own");
+  EXPECT_TRUE(f.hub.cdn().log().empty());
+  test::write_file(f.dir / "out/config.json", "{}");  // the same content is adopted
+  ASSERT_TRUE(f.run());
+  test::write_file(f.dir / "out/config.json", "mine!");
+  f.options.force = true;
+  ASSERT_TRUE(f.run());
+  EXPECT_EQ(test::read_file(f.dir / "out/config.json"), "{}");
+}
+
+// F11, T57: main moves on while the download runs, and before it is resumed.
+TEST(Download, StaysOnTheCommitThatItBeganWith) {
+  Fixture f;
+  f.options.revision = FakeHub::kCommit;
+  std::atomic<bool> broken = true;
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    if (broken) answer.cut_after = 1'100'000;
+  });
+  f.options.hub.on_retry = [&](const HubRetry&) { broken = false; };
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  for (const SeenRequest& request : f.hub.hub().log())
+    if (request.target.find("/resolve/") != std::string::npos) {
+      EXPECT_NE(request.target.find(FakeHub::kCommit), std::string::npos);
+    }
+  EXPECT_FALSE(fs::exists(f.repo() / "refs"));  // a commit is no name for itself
+}
+
+// T54, T56
+TEST(Download, PublishesNothingThatIsWrong) {
+  Fixture f;
+  f.hub.tamper_cdn([](const SeenRequest&, Answer& answer) { answer.body[7] ^= 1; });
+  const auto report = f.run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::Checksum);
+  EXPECT_FALSE(fs::exists(f.repo() / "snapshots"));
+  EXPECT_FALSE(fs::exists(f.repo() / "refs"));
+  EXPECT_EQ((report.error().message + report.error().hint).find("hf_secret"), std::string::npos);
+}
+
+// T44, F18: the second waits for the first, and fetches nothing.
+TEST(Download, TakesTurnsInOnePlace) {
+  Fixture f;
+  std::atomic<uint64_t> network = 0;
+  std::atomic<int> done = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 2; ++i)
+      threads.emplace_back([&] {
+        const auto report = f.run();
+        if (!report) return;
+        ++done;
+        network += report->network_bytes;
+      });
+  }
+  EXPECT_EQ(done, 2);
+  EXPECT_EQ(network, 3'000'002u);
+}
+
+TEST(Download, SaysBeforehandWhatItWouldDo) {
+  Fixture f;
+  f.options.dry_run = true;
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->files.size(), 4u);
+  EXPECT_FALSE(fs::exists(f.dir / "cache"));
+  EXPECT_TRUE(f.hub.cdn().log().empty());
+}
+
+TEST(Download, TellsGatedFromMissing) {
+  Fixture f;
+  f.hub.needs_token = true;
+  f.options.hub.token.clear();
+  const auto anonymous = f.run();
+  ASSERT_FALSE(anonymous);
+  EXPECT_EQ(anonymous.error().code, ErrorCode::AccessDenied);
+  f.options.hub.token = "hf_secret";
+  EXPECT_TRUE(f.run());
+  f.options.reference = "org/other";
+  const auto missing = f.run();
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::NotFound);
+}
+
+}  // namespace
+}  // namespace stkit

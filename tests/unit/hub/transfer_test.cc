@@ -1,0 +1,312 @@
+#include "hub/transfer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "hub/api.h"
+#include "support/fake_hub.h"
+#include "support/temp_dir.h"
+
+namespace stkit {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using test::Answer;
+using test::FakeHub;
+using test::SeenRequest;
+using test::TempDir;
+
+constexpr uint64_t kMiB = 1 << 20;
+
+struct Fixture {
+  FakeHub hub;
+  TempDir dir;
+  std::map<std::string, std::string> contents;
+  CancelToken cancel;
+  TransferOptions options{.connections = 4};
+  std::vector<std::string> restarts;
+
+  void add(const std::string& name, std::string content, bool large = true) {
+    hub.add(name, content, large);
+    contents[name] = std::move(content);
+  }
+
+  Result<TransferReport> run() {
+    FetchOptions fetch;
+    fetch.endpoint = *Url::parse(hub.endpoint());
+    fetch.token = "hf_secret";
+    fetch.http.stall_time = 300ms;
+    fetch.retry.first_wait = 1ms;
+    Fetcher fetcher(fetch);
+    HubApi api(fetcher, *fetch.endpoint);
+    const auto tree = api.tree("org/name", "main", nullptr);
+    if (!tree) return std::unexpected(tree.error());
+    std::vector<TransferJob> jobs;
+    for (const RepoFile& file : tree->files)
+      jobs.push_back({.name = file.path,
+                      .url = api.file_url(tree->repo, tree->commit, file.path),
+                      .expected = {file.size_bytes, file.sha256, tree->commit},
+                      .etag = file.etag(),
+                      .stem = dir / ("part-" + file.path),
+                      .target = dir / file.path});
+    options.on_restart = [&](const TransferJob& job, const Error&) {
+      restarts.push_back(job.name);
+    };
+    return transfer_files(fetcher, jobs, options, {.cancel = &cancel});
+  }
+
+  void expect_whole() {
+    size_t files = 0;
+    for (const auto& entry : fs::directory_iterator(dir.path())) {
+      ++files;
+      EXPECT_TRUE(contents.contains(entry.path().filename().string())) << entry.path();
+    }
+    EXPECT_EQ(files, contents.size());
+    for (const auto& [name, content] : contents)
+      EXPECT_TRUE(test::read_file(dir / name) == content) << name;
+  }
+
+  // Bytes of a file's content that left the server.
+  uint64_t sent(std::string_view name) const {
+    uint64_t bytes = 0;
+    for (const SeenRequest& request : hub.requests_for(name)) bytes += request.body_bytes_sent;
+    return bytes;
+  }
+};
+
+TEST(Transfer, FetchesFilesOfEverySize) {
+  Fixture f;
+  f.add("empty", "", false);
+  f.add("small.json", "{}", false);
+  f.add("block.bin", test::noise(kMiB));
+  f.add("large.bin", test::noise(9 * kMiB + 17));
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->files, 4u);
+  EXPECT_EQ(report->network_bytes, 10 * kMiB + 17 + 2);
+  EXPECT_EQ(report->resumed_bytes, 0u);
+  f.expect_whole();
+  EXPECT_TRUE(f.restarts.empty());
+  for (const SeenRequest& request : f.hub.cdn().log())
+    EXPECT_EQ(request.header("authorization"), "");  // T56
+}
+
+// T49, F1: broken off after any number of bytes, nothing that arrived is asked for again.
+TEST(Transfer, GoesOnAtTheVeryByte) {
+  for (int i = 0; i < 200; ++i) {
+    const uint64_t k = i < 100 ? static_cast<uint64_t>(i) * 7 : static_cast<uint64_t>(i) * 1499;
+    Fixture f;
+    f.add("x.bin", test::noise(300'000, 7));
+    f.options.connections = 1;
+    std::atomic<int> count = 0;
+    f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+      if (count++ == 0) answer.cut_after = k;
+    });
+    const auto report = f.run();
+    ASSERT_TRUE(report) << k << ": " << report.error().message;
+    f.expect_whole();
+    const auto requests = f.hub.requests_for("x.bin");
+    ASSERT_EQ(requests.size(), 2u) << k;
+    EXPECT_EQ(requests[1].range()->first, k);
+    EXPECT_EQ(f.sent("x.bin"), 300'000u) << k;
+  }
+}
+
+// F1: a line that breaks always and brings too little.
+TEST(Transfer, GivesUpWhenNothingMovesAndKeepsWhatIsThere) {
+  Fixture f;
+  f.add("x.bin", test::noise(3 * kMiB));
+  f.options.connections = 1;
+  std::atomic<bool> broken = true;
+  f.hub.tamper_cdn([&](const SeenRequest& request, Answer& answer) {
+    if (broken && request.range()->first > 0) answer.cut_after = 100;
+    if (broken && request.range()->first == 0) answer.cut_after = kMiB + 5;
+  });
+  const auto report = f.run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::Network);
+  EXPECT_NE(report.error().message.find("gave up after 8 tries"), std::string::npos)
+      << report.error().message;
+  EXPECT_FALSE(fs::exists(f.dir / "x.bin"));
+
+  broken = false;
+  f.hub.cdn().clear_log();
+  const auto again = f.run();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->resumed_bytes, kMiB);
+  EXPECT_EQ(f.hub.requests_for("x.bin").front().range()->first, kMiB);
+  f.expect_whole();
+}
+
+// F4, F14, T51: every kind of trouble, one after the other.
+TEST(Transfer, SurvivesTroubleOfEveryKind) {
+  Fixture f;
+  f.add("x.bin", test::noise(6 * kMiB));
+  std::atomic<int> count = 0;
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    switch (count++) {
+      case 0:
+        answer.cut_after = 700'000;
+        answer.end = Answer::End::Reset;
+        break;
+      case 1: answer = Answer{.status = 503}; break;
+      case 2:
+        answer.cut_after = 300'000;
+        answer.end = Answer::End::Hold;
+        break;
+      case 3: answer = Answer{.raw = "\r\n"}; break;
+      case 4: answer = Answer{.status = 403}; break;
+      case 5: answer = Answer{.status = 429}; break;
+      default: break;
+    }
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  f.expect_whole();
+  EXPECT_TRUE(f.restarts.empty());
+}
+
+// F5
+TEST(Transfer, TakesTheWholeFromAServerWithoutRanges) {
+  for (const uint64_t piece : {64 * kMiB, kMiB}) {
+    Fixture f;
+    f.add("x.bin", test::noise(5 * kMiB));
+    f.options.piece_bytes = piece;
+    f.hub.tamper_cdn(
+        [&](const SeenRequest&, Answer& answer) { answer = Answer{.body = f.contents["x.bin"]}; });
+    const auto report = f.run();
+    ASSERT_TRUE(report) << report.error().message;
+    f.expect_whole();
+  }
+}
+
+// F7, F8, T54
+TEST(Transfer, NeverGivesItsNameToWrongContent) {
+  for (const int wrong : {1, 100}) {
+    Fixture f;
+    f.add("x.bin", test::noise(2 * kMiB));
+    std::atomic<int> count = 0;
+    f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+      if (count++ < wrong) answer.body[answer.body.size() / 2] ^= 1;
+    });
+    f.options.connections = 1;
+    const auto report = f.run();
+    EXPECT_EQ(f.restarts.size(), 1u);
+    if (wrong == 1) {
+      ASSERT_TRUE(report) << report.error().message;
+      f.expect_whole();
+      continue;
+    }
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code, ErrorCode::Checksum);
+    EXPECT_FALSE(fs::exists(f.dir / "x.bin"));
+    EXPECT_TRUE(fs::exists(f.dir / "part-x.bin.mismatch"));
+    EXPECT_NE(report.error().hint.find("part-x.bin.mismatch"), std::string::npos);
+  }
+}
+
+// T50: another content appears between two ranges.
+TEST(Transfer, StartsAnewWhenTheFileIsReplaced) {
+  Fixture f;
+  f.add("x.bin", test::noise(3 * kMiB));
+  f.options.connections = 1;
+  std::atomic<int> count = 0;
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    if (count++ == 0) {
+      answer.cut_after = kMiB;
+      for (auto& [name, value] : answer.headers)
+        if (name == "ETag") value = "\"before\"";
+    }
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(f.restarts.size(), 1u);
+  f.expect_whole();
+}
+
+// F10: a partial file of another content, size or make is not gone on with.
+TEST(Transfer, TakesUpOnlyWhatBelongsToTheContent) {
+  for (const std::string_view damage : {"etag", "journal", "size", "content"}) {
+    Fixture f;
+    f.add("x.bin", test::noise(3 * kMiB));
+    f.options.connections = 1;
+    f.hub.tamper_cdn([](const SeenRequest& request, Answer& answer) {
+      answer.cut_after = request.range()->first == 0 ? 2 * kMiB : 0;
+    });
+    ASSERT_FALSE(f.run());
+    f.hub.tamper_cdn({});
+    const fs::path journal = f.dir / "part-x.bin.journal", part = f.dir / "part-x.bin.incomplete";
+    std::string text = test::read_file(journal);
+    ASSERT_EQ(text.size(), 256u + 2);
+    if (damage == "etag") text[40] = 'z';
+    if (damage == "journal") text = "x";
+    test::write_file(journal, text);
+    if (damage == "size") fs::resize_file(part, 5);
+    if (damage == "content") test::write_file(part, std::string(3 * kMiB, 'x'));
+    const auto report = f.run();
+    ASSERT_TRUE(report) << damage << ": " << report.error().message;
+    EXPECT_EQ(report->resumed_bytes, damage == "content" ? 2 * kMiB : 0) << damage;
+    EXPECT_EQ(f.restarts.size(), damage == "content" ? 1u : 0u) << damage;
+    f.expect_whole();
+  }
+}
+
+// F12: forbidden for good.
+TEST(Transfer, StopsWhereAccessIsRefused) {
+  Fixture f;
+  f.add("x.bin", test::noise(kMiB));
+  f.hub.tamper_cdn([](const SeenRequest&, Answer& answer) {
+    answer = Answer{.status = 403, .body = "denied by policy"};
+  });
+  const auto report = f.run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::AccessDenied);
+  EXPECT_NE(report.error().message.find("denied by policy"), std::string::npos);
+  EXPECT_LE(f.hub.cdn().log().size(), 4u);
+}
+
+TEST(Transfer, StopsSoonWhenCancelled) {
+  Fixture f;
+  f.add("x.bin", test::noise(4 * kMiB));
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    answer.cut_after = 10;
+    answer.end = Answer::End::Hold;
+    f.cancel.cancel();
+  });
+  const auto report = f.run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::Interrupted);
+}
+
+TEST(Transfer, SharesALargeFileAmongConnections) {
+  Fixture f;
+  f.add("x.bin", test::noise(20 * kMiB));
+  // The first connection brings nothing more than its first bytes: others take over.
+  std::atomic<int> count = 0;
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    if (count++ == 0) {
+      answer.cut_after = 1000;
+      answer.end = Answer::End::Hold;
+    }
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GE(f.hub.cdn().connections(), 3u);
+  EXPECT_EQ(report->network_bytes, 20 * kMiB);
+  f.expect_whole();
+}
+
+// T39: the disk's errors stop the transfer and are named.
+TEST(Transfer, ReportsWhereItCannotWrite) {
+  Fixture f;
+  f.add("x.bin", test::noise(kMiB));
+  fs::create_directory(f.dir / "part-x.bin.incomplete");
+  const auto report = f.run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::WriteFailed);
+}
+
+}  // namespace
+}  // namespace stkit
