@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/parallel.h"
-#include "kernels/stats.h"
 #include "base/progress_scope.h"
+#include "kernels/stats.h"
 
 namespace stkit {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "base/checked_math.h"
 #include "base/parallel.h"
-#include "kernels/stats.h"
 #include "base/progress_scope.h"
+#include "kernels/stats.h"
 #include "stkit/inspect.h"
 #include "stkit/writer.h"
 
