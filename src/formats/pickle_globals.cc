@@ -192,19 +192,19 @@ GlobalVerdict judge_global(std::string_view module, std::string_view name) {
   // No honest name is that long; looking into it would take time.
   constexpr size_t kMaxBytes = 512;
   if (module.size() > kMaxBytes || name.size() > kMaxBytes) return GlobalVerdict::Dangerous;
-  static const Patterns modules(kDangerousModules);
-  static const Patterns attributes({&kDangerousAttributes, 1});
-  static const Rules allowed(kAllowed), unknown(kUnknown), names(kDangerousNames);
-  const auto is_dangerous_module = [&](std::string_view text) { return modules.match(text); };
+  static const Patterns kModules(kDangerousModules);
+  static const Patterns kAttributes({&kDangerousAttributes, 1});
+  static const Rules kAllowedRules(kAllowed), kUnknownRules(kUnknown), kNameRules(kDangerousNames);
+  const auto is_dangerous_module = [&](std::string_view text) { return kModules.match(text); };
   // "torch" "serialization.os.system": the path goes through modules that the module imported.
   if (name.find('.') != std::string_view::npos && any_component(name, [&](std::string_view part) {
-        return attributes.match(part) || is_dangerous_module(part);
+        return kAttributes.match(part) || is_dangerous_module(part);
       }))
     return GlobalVerdict::Dangerous;
-  if (allowed.match(module, name)) return GlobalVerdict::Allowed;
-  if (unknown.match(module, name)) return GlobalVerdict::Unknown;
-  const bool dangerous = any_prefix(module, is_dangerous_module) || names.match(module, name) ||
-                         attributes.match(name);
+  if (kAllowedRules.match(module, name)) return GlobalVerdict::Allowed;
+  if (kUnknownRules.match(module, name)) return GlobalVerdict::Unknown;
+  const bool dangerous = any_prefix(module, is_dangerous_module) ||
+                         kNameRules.match(module, name) || kAttributes.match(name);
   return dangerous ? GlobalVerdict::Dangerous : GlobalVerdict::Unknown;
 }
 

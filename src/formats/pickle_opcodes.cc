@@ -177,13 +177,13 @@ bool PickleMachine::step(uint8_t opcode) {
     case 'G': push(add(Kind::Float, 0, __builtin_bswap64(in_.u64()))); break;
 
     case 'U': add_string(in_.text(in_.u8())); break;
-    case 'T': add_string(in_.text(in_.u32())); break;
+    case 'T':
     case 'X': add_string(in_.text(in_.u32())); break;
     case 0x8C: add_string(in_.text(in_.u8())); break;
     case 0x8D: add_string(in_.text(in_.u64())); break;
     case 'B': push(add_text(Kind::Bytes, in_.text(in_.u32()))); break;
     case 'C': push(add_text(Kind::Bytes, in_.text(in_.u8()))); break;
-    case 0x8E: push(add_text(Kind::Bytes, in_.text(in_.u64()))); break;
+    case 0x8E:
     case 0x96: push(add_text(Kind::Bytes, in_.text(in_.u64()))); break;
 
     case ')': push(add_container(Kind::Tuple, {})); break;

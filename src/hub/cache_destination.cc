@@ -88,9 +88,10 @@ class CacheDestination final : public Destination {
   Result<void> link(const RepoFile& file, std::set<fs::path>& changed) {
     const fs::path name = snapshot_ / file.path;
     STKIT_TRY(make_folders(name.parent_path()));
-    std::string target = "../../blobs/" + file.etag();
+    std::string target = "../../";
     for (const char c : file.path)
-      if (c == '/') target = "../" + target;
+      if (c == '/') target += "../";
+    target += "blobs/" + file.etag();
     std::error_code error;
     if (fs::read_symlink(name, error) == target && !error) return {};
     if (!is_file_of_size(blob(file), file.size_bytes)) return {};  // it is in the snapshot itself

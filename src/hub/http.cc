@@ -24,8 +24,8 @@ constexpr int kPollMs = 100;
 constexpr size_t kMostIdle = 32;
 
 bool start_curl() {
-  static const bool started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return started;
+  static const bool kStarted = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return kStarted;
 }
 
 HttpFault fault_of(CURLcode code) {
@@ -269,11 +269,10 @@ class HttpClient::Connection {
     exchange.bytes += size;
     auto more = exchange.on_data(std::as_bytes(std::span(data, size)));
     exchange.receiver_time += std::chrono::steady_clock::now() - before;
-    if (!more)
-      exchange.receiver_error = std::move(more).error();
-    else if (!*more)
-      exchange.stopped = true;
-    return more && *more ? size : 0;
+    if (more && *more) return size;
+    exchange.stopped = more.has_value();
+    if (!more) exchange.receiver_error = std::move(more).error();
+    return 0;
   }
 
   CURLM* multi_;

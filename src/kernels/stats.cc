@@ -11,6 +11,7 @@ namespace stkit::kernels {
 namespace {
 
 void change_exponent(StatsAccumulator& stats, int exponent) {
+  if (exponent == stats.exponent) return;
   stats.scaled_mean = std::ldexp(stats.scaled_mean, exponent - stats.exponent);
   stats.scaled_squares = std::ldexp(stats.scaled_squares, 2 * (exponent - stats.exponent));
   stats.exponent = exponent;

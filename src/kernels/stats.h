@@ -2,7 +2,7 @@
 // --histogram: spans in, numbers out, no I/O, no allocation.
 //
 // Results are the same bits on every CPU: sums run over a fixed number of lanes in a fixed order,
-// whatever the width of the vectors, and no multiply-add is fused.
+// whatever the width of the vectors, and no multiply-add is fused but where the product is exact.
 #pragma once
 
 #include <cstddef>

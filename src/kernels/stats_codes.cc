@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/minifloat.h"
 #include "kernels/stats_blocks.h"
@@ -10,21 +11,44 @@ namespace {
 
 using Counts = std::array<uint32_t, 256>;
 
-// Four tables, so that runs of one value do not wait for their own count to reach the cache: 1.1
-// bytes a cycle instead of 0.2 on constant data.
+// Four tables, so that runs of one value do not wait for their own count to reach the cache: 0.9
+// bytes a cycle instead of 0.2 on constant data. More of them, or counts of 16 bits, are no faster.
+constexpr size_t kTables = 4;
+using Tables = std::array<Counts, kTables>;
+
+Counts added_up(const Tables& tables) {
+  Counts counts = tables[0];
+  for (size_t code = 0; code < counts.size(); ++code)
+    counts[code] += tables[1][code] + tables[2][code] + tables[3][code];
+  return counts;
+}
+
+// Counts eight codes of kBits bits each.
+template <unsigned kBits>
+void count_eight(uint64_t codes, Tables& tables) {
+  constexpr uint64_t kMask = (uint64_t{1} << kBits) - 1;
+  ++tables[0][codes & kMask];
+  ++tables[1][codes >> kBits & kMask];
+  ++tables[2][codes >> 2 * kBits & kMask];
+  ++tables[3][codes >> 3 * kBits & kMask];
+  ++tables[0][codes >> 4 * kBits & kMask];
+  ++tables[1][codes >> 5 * kBits & kMask];
+  ++tables[2][codes >> 6 * kBits & kMask];
+  ++tables[3][codes >> 7 * kBits & kMask];
+}
+
+uint64_t word_at(const uint8_t* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
 Counts count_bytes(std::span<const uint8_t> bytes) {
-  std::array<Counts, 4> tables{};
+  Tables tables{};
   size_t i = 0;
-  for (; i + 4 <= bytes.size(); i += 4) {
-    ++tables[0][bytes[i]];
-    ++tables[1][bytes[i + 1]];
-    ++tables[2][bytes[i + 2]];
-    ++tables[3][bytes[i + 3]];
-  }
-  for (; i < bytes.size(); ++i) ++tables[0][bytes[i]];
-  for (size_t code = 0; code < 256; ++code)
-    tables[0][code] += tables[1][code] + tables[2][code] + tables[3][code];
-  return tables[0];
+  for (; i + 8 <= bytes.size(); i += 8) count_eight<8>(word_at(&bytes[i]), tables);
+  for (; i < bytes.size(); ++i) ++tables[i % kTables][bytes[i]];
+  return added_up(tables);
 }
 
 Counts count_f4(std::span<const uint8_t> bytes) {
@@ -36,14 +60,15 @@ Counts count_f4(std::span<const uint8_t> bytes) {
 }
 
 Counts count_f6(std::span<const uint8_t> bytes) {
-  std::array<Counts, 4> tables{};
-  for (size_t i = 0; i + 3 <= bytes.size(); i += 3) {
+  Tables tables{};
+  size_t i = 0;
+  // Six bytes are eight codes; the word reads two more.
+  for (; i + 8 <= bytes.size(); i += 6) count_eight<6>(word_at(&bytes[i]), tables);
+  for (; i + 3 <= bytes.size(); i += 3) {
     const auto codes = unpack_f6(&bytes[i]);
-    for (size_t lane = 0; lane < 4; ++lane) ++tables[lane][codes[lane]];
+    for (size_t lane = 0; lane < codes.size(); ++lane) ++tables[lane][codes[lane]];
   }
-  for (size_t code = 0; code < 64; ++code)
-    tables[0][code] += tables[1][code] + tables[2][code] + tables[3][code];
-  return tables[0];
+  return added_up(tables);
 }
 
 StatsAccumulator from_counts(const Counts& counts, const CodeValues& values) {

@@ -192,7 +192,8 @@ std::vector<float> llama3_rope_factors(const HyperParameters& config) {
 std::optional<double> computed_head_dim(const HyperParameters& config) {
   const auto embedding = config.embedding(), heads = config.heads();
   if (!embedding || !heads || *heads == 0) return std::nullopt;
-  return static_cast<double>(*embedding / *heads);
+  const uint64_t head_dim = *embedding / *heads;
+  return static_cast<double>(head_dim);
 }
 
 std::optional<double> same_as_heads(const HyperParameters& config) {

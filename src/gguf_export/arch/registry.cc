@@ -6,7 +6,7 @@
 namespace stkit::gguf_export {
 
 std::span<const Architecture> architectures() {
-  static const std::vector<Architecture> all = {
+  static const std::vector<Architecture> kAll = {
       llama_architecture(),    mistral_architecture(),  mixtral_architecture(),
       qwen2_architecture(),    qwen2moe_architecture(), qwen3_architecture(),
       qwen3moe_architecture(), gemma_architecture(),    gemma2_architecture(),
@@ -16,7 +16,7 @@ std::span<const Architecture> architectures() {
       gpt_oss_architecture(),  glm4_architecture(),     command_r_architecture(),
       cohere2_architecture(),  falcon_architecture(),   bert_architecture(),
   };
-  return all;
+  return kAll;
 }
 
 const Architecture* find_architecture(std::string_view class_name) {

@@ -19,7 +19,8 @@ std::optional<double> rotated(const HyperParameters& config) {
   auto part = config.number("rope_pct");
   if (!part) part = config.rope_number("partial_rotary_factor");
   if (!embedding || !heads || *heads == 0 || !part) return std::nullopt;
-  return std::floor(*part * static_cast<double>(*embedding / *heads));
+  const uint64_t head_dim = *embedding / *heads;
+  return std::floor(*part * static_cast<double>(head_dim));
 }
 constexpr KeyRow kOwnKeys[] = {
     {"context_length", GgufType::U32, {"max_position_embeddings"}, {}, true},

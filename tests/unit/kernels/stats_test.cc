@@ -103,7 +103,7 @@ void expect_matches(const StatsAccumulator& got, const reference::Stats& want, d
       << got.standard_deviation() << " for " << want.standard_deviation;
 }
 
-// Squares of 16-bit floats are added by fours in float, whose rounding is 2^-24 at worst each.
+// Squares of 16-bit floats are added by eights in float, whose rounding is 2^-24 at worst each.
 double tolerance_of(DType dtype) {
   return dtype == DType::BF16 || dtype == DType::F16 ? 0x1p-23 : 1e-12;
 }
