@@ -49,22 +49,22 @@ std::string option_name(DType dtype) {
 }
 
 std::span<const std::string_view> dtype_choices() {
-  static const auto texts = [] {
+  static const auto kTexts = [] {
     std::vector<std::string> names{std::string(kKeepDType)};
     for (const DType dtype : cast_targets()) names.push_back(option_name(dtype));
     return names;
   }();
-  static const std::vector<std::string_view> choices(texts.begin(), texts.end());
-  return choices;
+  static const std::vector<std::string_view> kChoices(kTexts.begin(), kTexts.end());
+  return kChoices;
 }
 
 std::span<const std::string_view> source_choices() {
-  static const auto choices = [] {
+  static const auto kChoices = [] {
     std::vector<std::string_view> names{kAnySource};
     for (const FileFormat format : kSources) names.push_back(name(format));
     return names;
   }();
-  return choices;
+  return kChoices;
 }
 
 size_t place_of(std::string_view choice, std::span<const std::string_view> choices) {

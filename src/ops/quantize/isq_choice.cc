@@ -35,12 +35,12 @@ constexpr std::string_view kNonFiniteNames[] = {"error", "zero", "keep"};
 }  // namespace
 
 std::span<const std::string_view> isq_names() {
-  static const std::vector<std::string_view> names = [] {
+  static const std::vector<std::string_view> kNames = [] {
     std::vector<std::string_view> all;
     for (const quant::QuantType& type : quant::types()) all.push_back(type.isq);
     return all;
   }();
-  return names;
+  return kNames;
 }
 
 Result<std::string_view> isq_for_bits(uint64_t bits) {

@@ -56,8 +56,8 @@ std::unexpected<Error> unknown_type(std::string_view type) {
 }
 
 const Glob& never_quantized() {
-  static const Glob glob(kNeverQuantized);
-  return glob;
+  static const Glob kGlob(kNeverQuantized);
+  return kGlob;
 }
 
 }  // namespace
