@@ -17,13 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The model's folder, too, unless a lone file of it was asked for and the output is a file: it may
-// lie beside its source.
+// The model's folder, too, unless a lone file of it was asked for: the output may lie beside it.
 std::vector<fs::path> inputs_of(const MergeWork& work) {
   const ModelContents& contents = ModelAccess::contents(work.model);
   std::vector<fs::path> inputs;
-  if (contents.selected_weights.empty() || !work.is_single_file)
-    inputs.emplace_back(contents.folder->label());
+  if (contents.selected_weights.empty()) inputs.emplace_back(contents.folder->label());
   for (const ModelFile& file : contents.files) inputs.emplace_back(file.path);
   return inputs;
 }

@@ -1,1 +1,0 @@
-stkit merge two.safetensors -o out
