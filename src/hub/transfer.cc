@@ -40,8 +40,8 @@ struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
   std::unique_ptr<PartialFile> partial;
   std::shared_ptr<RangeSource> source;
   std::unique_ptr<DigestFollower> follower;
-  std::map<uint64_t, uint64_t> todo;  // first byte, behind the last; of what nobody fetches yet
-  std::list<Piece*> pieces;           // that are being fetched
+  std::map<uint64_t, uint64_t> unclaimed;  // what nobody fetches yet: first byte, behind the last
+  std::list<Piece*> pieces;                // that are being fetched
   unsigned failures = 0;
   uint64_t bytes_since_failure = 0;
   bool was_restarted = false;
@@ -136,17 +136,17 @@ class Transfer {
     std::shared_ptr<ActiveFile> best;
     for (const auto& file : files_) {
       const bool open =
-          !file->todo.empty() && !file->restart && (!file->one_stream || file->pieces.empty());
+          !file->unclaimed.empty() && !file->restart && (!file->one_stream || file->pieces.empty());
       if (open && (best == nullptr || file->pieces.size() < best->pieces.size())) best = file;
     }
     if (best == nullptr) return ready_.empty() && steal(piece);
-    const auto extent = best->todo.begin();
+    const auto extent = best->unclaimed.begin();
     const uint64_t size = extent->second - extent->first;
     begin(piece, best, extent->first,
           extent->first + (best->one_stream ? size : std::min(size, options_.piece_bytes)));
     const uint64_t extent_end = extent->second;
-    best->todo.erase(extent);
-    if (piece.end < extent_end) best->todo.emplace(piece.end, extent_end);
+    best->unclaimed.erase(extent);
+    if (piece.end < extent_end) best->unclaimed.emplace(piece.end, extent_end);
     return true;
   }
 
@@ -206,13 +206,13 @@ class Transfer {
     }
     begin_content(*file);
     files_.push_back(file);
-    if (file->todo.empty()) ready_.push_back(file);
+    if (file->unclaimed.empty()) ready_.push_back(file);
     return true;
   }
 
   void begin_content(ActiveFile& file) {
     for (const ByteRange range : file.partial->missing())
-      file.todo.emplace(range.first, range.first + range.size);
+      file.unclaimed.emplace(range.first, range.first + range.size);
     if (is_content_digest(file.job->etag))
       file.follower = std::make_unique<DigestFollower>(*file.partial, file.job->etag);
   }
@@ -238,7 +238,7 @@ class Transfer {
       failed(file, short_read(file), piece.first, lock);
     if (error_) return;
     if (file.pieces.empty() && file.restart) restart(file);
-    if (!error_ && file.pieces.empty() && file.todo.empty() && !file.completing)
+    if (!error_ && file.pieces.empty() && file.unclaimed.empty() && !file.completing)
       complete(file, lock);
     changed_.notify_all();
   }
@@ -274,13 +274,13 @@ class Transfer {
 
   // What a piece did not get is to be fetched by another.
   static void give_back(const Piece& piece) {
-    auto& todo = piece.file->todo;
+    auto& unclaimed = piece.file->unclaimed;
     uint64_t end = piece.end;
-    if (const auto next = todo.find(end); next != todo.end()) {
+    if (const auto next = unclaimed.find(end); next != unclaimed.end()) {
       end = next->second;
-      todo.erase(next);
+      unclaimed.erase(next);
     }
-    todo.emplace(piece.first, end);
+    unclaimed.emplace(piece.first, end);
   }
 
   static RangeFailure short_read(const ActiveFile& file) {
@@ -341,12 +341,12 @@ class Transfer {
       return stop(std::move(again).error());
     }
     file.source->reset();
-    file.todo.clear();
+    file.unclaimed.clear();
     file.restart.reset();
     file.bytes_since_failure = 0;
     if (run_.progress != nullptr) run_.progress->restart(file.job->progress_item, 0);
     begin_content(file);
-    if (file.todo.empty()) ready_.push_back(file.shared_from_this());
+    if (file.unclaimed.empty()) ready_.push_back(file.shared_from_this());
   }
 
   // All bytes are there. The mutex is given up while they are verified.
