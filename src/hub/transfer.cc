@@ -262,8 +262,9 @@ class Transfer {
     auto done = file.source->get(piece.asked,
                                  [&](std::span<const std::byte> data) -> Result<bool> {
                                    auto more = receive(piece, buffer, data);
-                                   if (!more) written = fail(std::move(more).error());
-                                   return more.value_or(false);
+                                   if (more) return *more;
+                                   written = fail(std::move(more).error());
+                                   return false;
                                  },
                                  {.cut_whole = false, .cancel = &stopped_});
     if (written) written = write(piece, buffer);
