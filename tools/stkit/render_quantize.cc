@@ -22,10 +22,6 @@ double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string counted(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
-}
-
 std::string types_text(const QuantizePlan& plan) {
   std::map<DType, uint64_t> counts;
   for (const QuantizePlan::Tensor& tensor : plan.tensors()) ++counts[tensor.to];
@@ -100,12 +96,17 @@ void write_tensors(Output& out, const Terminal& terminal, const QuantizePlan& pl
                             {"from", false, false, &Paint::cyan},
                             {"to", false, false, &Paint::cyan},
                             {"shape"},
-                            {"bytes", true}};
+                            {"bytes", true},
+                            {"why", false, true, &Paint::dim}};
   write_table(out, terminal, columns, plan.tensors().size(),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = plan.tensors()[i];
-                cells = {tensor.name, std::string(name(tensor.from)), std::string(name(tensor.to)),
-                         shape_text(tensor.shape), format_bytes(tensor.size_bytes)};
+                cells = {tensor.name,
+                         std::string(name(tensor.from)),
+                         std::string(name(tensor.to)),
+                         shape_text(tensor.shape),
+                         format_bytes(tensor.size_bytes),
+                         tensor.rule};
               });
 }
 
