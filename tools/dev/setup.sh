@@ -123,7 +123,8 @@ set_up_build() {
 }
 
 set_up_tests() {
-  install_packages libgtest-dev libgmock-dev $(has python3 || echo python3)
+  # nginx is the real server of the download tests, and openssl makes its certificate.
+  install_packages libgtest-dev libgmock-dev nginx-light openssl $(has python3 || echo python3)
   has python3 || die "no python3, which tests need" "install Python 3.8 or newer"
 }
 
