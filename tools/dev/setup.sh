@@ -45,8 +45,9 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# RUNLEVEL: nginx is wanted for tests, and not as a service of this machine.
 apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # install_packages PACKAGE...: as many of them as this system has, if it is Debian or Ubuntu.
