@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/ascii.h"
 #include "base/digest.h"
 #include "stkit/text.h"
 
@@ -13,15 +14,13 @@ namespace {
 
 constexpr size_t kMostNotices = 100;
 
-uint8_t hex_digit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
-
 std::string base64_of_hex(std::string_view hex) {
   constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   uint32_t bits = 0;
   unsigned count = 0;
   for (const char c : hex) {
-    bits = (bits << 4 | hex_digit(c)) & 0xFFFF;
+    bits = (bits << 4 | static_cast<uint32_t>(ascii::hex_value(c))) & 0xFFFF;
     count += 4;
     if (count < 6) continue;
     count -= 6;
