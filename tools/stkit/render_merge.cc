@@ -10,7 +10,9 @@
 namespace stkit::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;
+std::string count_text(uint64_t count, std::string_view word) {
+  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
+}
 
 struct FileCounts {
   uint64_t weights = 0, tensors = 0, others = 0;
@@ -33,12 +35,12 @@ uint64_t source_shards(const Model& model) {
 std::string source_text(const MergePlan& plan) {
   const Model& model = plan.model();
   return fmt::format("{}: {}, {}, {}", printable(model.reference()), name(model.format()),
-                     counted(source_shards(model), "file"),
-                     counted(model.tensors().size(), "tensor"));
+                     count_text(source_shards(model), "file"),
+                     count_text(model.tensors().size(), "tensor"));
 }
 
 std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
-  const std::string text = counted(tensors, "tensor");
+  const std::string text = count_text(tensors, "tensor");
   if (plan.cast_tensors() == 0) return text + " copied bit for bit";
   if (plan.cast_tensors() == tensors) return text + " cast";
   return text + fmt::format(", {} of them cast", format_grouped(plan.cast_tensors()));
@@ -46,8 +48,8 @@ std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
 
 std::string files_text(const MergePlan& plan, const FileCounts& counts) {
   std::string text = fmt::format("{} in {}", format_bytes(plan.output_bytes()),
-                                 counted(counts.weights, "weight file"));
-  if (counts.others > 0) text += fmt::format(" and {}", counted(counts.others, "other"));
+                                 count_text(counts.weights, "weight file"));
+  if (counts.others > 0) text += fmt::format(" and {}", count_text(counts.others, "other"));
   return text;
 }
 
@@ -80,25 +82,22 @@ void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& p
   const FileCounts counts = count_files(plan);
   out.write(fmt::format("{}  {}\n", paint.bold(printable(plan.output())),
                         paint.dim("(a dry run: nothing is written)")));
-  std::vector<Row> rows = {{"source", source_text(plan)},
-                           {"takes", tensors_text(plan, counts.tensors)},
-                           {"writes", files_text(plan, counts)},
-                           {"memory", fmt::format("at most {}", format_bytes(peak_memory_bytes))}};
+  std::vector<Pair> rows = {{"source", source_text(plan)},
+                            {"takes", tensors_text(plan, counts.tensors)},
+                            {"writes", files_text(plan, counts)},
+                            {"memory", fmt::format("at most {}", format_bytes(peak_memory_bytes))}};
   if (free_bytes)
     rows.emplace_back(
         "disk", fmt::format("{} free{}", format_bytes(*free_bytes),
                             plan.output_bytes() > *free_bytes ? ", which is too little" : ""));
-  const Column pair[] = {{"", false, false, &Paint::dim}, {"", false, true}};
-  write_table(out, terminal, pair, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
-    cells = {rows[i].first, rows[i].second};
-  });
-  out.write("\n" + paint.bold("Files") + "\n");
+  write_pairs(out, terminal, rows);
+  write_heading(out, terminal, "Files");
   const Column files[] = {{"", false, true}, {"", true}, {"", true, false, &Paint::dim}};
   write_table(out, terminal, files, plan.files().size(),
               [&](size_t i, std::vector<std::string>& cells) {
                 const MergePlan::File& file = plan.files()[i];
                 cells = {file.name, format_bytes(file.size_bytes),
-                         file.is_weights ? counted(file.tensors, "tensor") : std::string()};
+                         file.is_weights ? count_text(file.tensors, "tensor") : std::string()};
               });
 }
 
