@@ -12,6 +12,7 @@
 
 #include "stkit/dtype.h"
 #include "stkit/error.h"
+#include "stkit/inspect.h"
 #include "stkit/model.h"
 #include "stkit/progress.h"
 
@@ -169,5 +170,14 @@ void write_json(JsonWriter& json, const QuantizePlan& plan, const QuantizeReport
 
 // One line a tensor, under a line of titles. REQUIRES: the errors were measured.
 std::string to_csv(const QuantizePlan& plan, const QuantizeReport& report);
+
+// The tensors with the largest errors against the size of their weights, the worst first, as
+// indices into plan.tensors(); none that lost nothing.
+std::vector<uint32_t> worst_tensors(const QuantizeReport& report, size_t count);
+
+// One self-contained page, like that of inspect: the mix, errors by layer and part, how the weights
+// of `worst` tensors (indices) are spread, and all tensors. REQUIRES: the errors were measured.
+std::string render_html(const QuantizePlan& plan, const QuantizeReport& report,
+                        const std::vector<std::pair<uint32_t, Histogram>>& worst = {});
 
 }  // namespace stkit

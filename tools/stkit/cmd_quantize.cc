@@ -86,12 +86,16 @@ Result<QuantizeOptions> to_library(const Options& options) {
   return out;
 }
 
-enum class ReportForm { Json, Csv };
+enum class ReportForm { Json, Csv, Html };
+
+// Of those with the largest errors, in a page.
+constexpr size_t kHistograms = 6, kBuckets = 64;
 
 Result<ReportForm> report_form(const std::string& path) {
   if (path.ends_with(".json")) return ReportForm::Json;
   if (path.ends_with(".csv")) return ReportForm::Csv;
-  return fail(ErrorCode::Usage, "the report's name ends in neither .json nor .csv",
+  if (path.ends_with(".html")) return ReportForm::Html;
+  return fail(ErrorCode::Usage, "the report's name ends in none of .json, .csv and .html",
               "the ending says what it is to be", path);
 }
 
@@ -109,17 +113,38 @@ Result<void> check_report(const Options& options, const QuantizePlan& plan) {
   return {};
 }
 
+// How the weights of the worst tensors are spread; not of those that were blocks before.
+Result<std::vector<std::pair<uint32_t, Histogram>>> worst_histograms(const QuantizePlan& plan,
+                                                                     const QuantizeReport& report,
+                                                                     RunOptions run) {
+  run.progress = nullptr;
+  std::vector<std::pair<uint32_t, Histogram>> histograms;
+  for (const uint32_t index : worst_tensors(report, kHistograms)) {
+    const TensorInfo* const source = plan.model().find(plan.tensors()[index].source);
+    if (source == nullptr || info(source->dtype).kind != DTypeKind::Float) continue;
+    STKIT_ASSIGN(Histogram histogram, tensor_histogram(plan.model(), *source, kBuckets, run));
+    histograms.emplace_back(index, std::move(histogram));
+  }
+  return histograms;
+}
+
 Result<void> write_report(const Options& options, const QuantizePlan& plan,
-                          const QuantizeReport& report) {
+                          const QuantizeReport& report, const RunOptions& run) {
   if (options.report.empty()) return {};
   STKIT_ASSIGN(const ReportForm form, report_form(options.report));
   std::string text;
-  if (form == ReportForm::Csv) {
-    text = to_csv(plan, report);
-  } else {
-    JsonWriter json(text, 2);
-    write_json(json, plan, report);
-    text += "\n";
+  switch (form) {
+    case ReportForm::Csv: text = to_csv(plan, report); break;
+    case ReportForm::Json: {
+      JsonWriter json(text, 2);
+      write_json(json, plan, report);
+      text += "\n";
+      break;
+    }
+    case ReportForm::Html: {
+      STKIT_ASSIGN(const auto histograms, worst_histograms(plan, report, run));
+      text = render_html(plan, report, histograms);
+    }
   }
   return write_text_file(options.report, text, options.quantize.overwrite);
 }
@@ -167,7 +192,7 @@ Result<int> run_quantize(const Options& options, Session& session) {
   }
   STKIT_TRY(check_report(options, plan));
   STKIT_ASSIGN(const QuantizeReport report, quantize(plan, session.run_options()));
-  STKIT_TRY(write_report(options, plan, report));
+  STKIT_TRY(write_report(options, plan, report, session.run_options()));
   log_outcome(plan, report, library);
   show(session, plan, &report);
   return report.published ? 0 : kAnswerIsNo;
@@ -230,7 +255,7 @@ Action add_quantize(CLI::App& command) {
              "What becomes of NaN and infinities: stop, or take as zero, or leave");
   command.add_flag("--verify", o.verify, "Read the result back and show how far it is off");
   add_text(command, "--report", o.report, "FILE",
-           "Write the errors of every tensor as FILE.json or FILE.csv");
+           "Write the errors of every tensor as FILE.json, FILE.csv or FILE.html");
   add_text(command, "--min-cosine", o.min_cosine, "X",
            "Write nothing when a tensor is less similar than this; exit code 1");
   add_size(command, "--split-max-size", o.quantize.split_max_bytes,

@@ -62,10 +62,7 @@ std::optional<DType> gguf_type_for(DType dtype) {
 
 Result<TypeSelection::Target> TypeSelection::parse_target(std::string_view type) {
   if (const quant::QuantType* quantized = quant::find_type(type)) return Target{quantized};
-  std::string lower(type);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
-  const auto plain = std::ranges::find(kPlainTypes, lower, &PlainType::name);
+  const auto plain = std::ranges::find(kPlainTypes, lower_case(type), &PlainType::name);
   if (plain == std::end(kPlainTypes)) return unknown_type(type);
   return Target{nullptr, plain->dtype};
 }
