@@ -68,6 +68,9 @@ struct QuantizeOptions {
   std::string imatrix = {};  // the path of an importance matrix
   NonFinite on_non_finite = NonFinite::Error;
   bool measure = false;  // how far what is read back is from the weights, by tensor
+  // Of one file of a GGUF output, unless one tensor alone is larger; 0: one file. Where it is more
+  // than one, NAME.gguf becomes NAME-00001-of-00003.gguf and so on.
+  uint64_t split_max_bytes = 0;
   // Of every tensor: when one stays below, nothing is published. Measures.
   std::optional<double> min_cosine = {};
   bool sync = true;
@@ -114,8 +117,13 @@ class QuantizePlan {
   const std::string& quantized_already() const;
 
   std::span<const Tensor> tensors() const;  // in the order of the output
-  uint64_t input_bytes() const;             // of the model's tensors
-  uint64_t output_bytes() const;            // of the file, exactly
+  struct File {
+    std::string path;
+    uint64_t size_bytes;
+  };
+  std::vector<File> files() const;
+  uint64_t input_bytes() const;   // of the model's tensors
+  uint64_t output_bytes() const;  // of the file, exactly
   uint64_t parameter_count() const;
   uint64_t fallback_parameters() const;  // of tensors with `instead_of`
   double bits_per_weight() const;
@@ -151,8 +159,9 @@ struct QuantizeReport {
   std::vector<NonFiniteCount> non_finite = {};  // made zero or kept, by tensor
 };
 
-// Writes the file under a temporary name, in memory that does not grow with the model, and gives it
-// its name when it is whole. The same bytes for any number of threads and any sharding.
+// Writes the files under temporary names, in memory that does not grow with the model, and gives
+// them their names when all are whole, the one that loaders open last. The same bytes for any
+// number of threads and any sharding.
 Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run);
 
 // The documents of `quantize --dry-run --json` and `quantize --json`.

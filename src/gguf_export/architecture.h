@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -44,7 +45,10 @@ enum class Arrange : uint8_t {
   OddColumns,    //
   KeyHalf,       // rows [head][key, value]: the keys' rows of each head, transposed
   ValueHalf,     // the same: the values' rows
-  AfterPadding,  // without the rows up to and with that of the padding token
+  Packed,        // blocks of 4-bit floats (MXFP4), whose scales are in `..._scales`
+  PackedEvenRows,  // of those, rows 0, 2, 4, ... of each matrix
+  PackedOddRows,   //
+  AfterPadding,    // without the rows up to and with that of the padding token
 };
 
 struct TensorRow {
@@ -87,6 +91,8 @@ struct Architecture {
   VocabularyChoice vocabulary = VocabularyChoice::Json;
   std::span<const NamedToken> special_tokens = {};      // where the files name none
   std::optional<bool> add_space_prefix = std::nullopt;  // of SentencePiece, where it is fixed
+  // What the model says and llama.cpp computes otherwise, a sentence for people; empty: nothing.
+  std::string (*caveat)(const HyperParameters&) = nullptr;
   // Added to the weights of all norms (Gemma stores them around 0).
   float norm_shift = 0;
   // The loader wants output.weight even where it is the same as the embedding.

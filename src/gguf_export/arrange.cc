@@ -177,6 +177,9 @@ Result<Arranged> arrange(Arrange how, const TensorInfo& tensor, uint32_t index,
                          const HyperParameters& config) {
   const Arranger arranger(tensor, index, config);
   switch (how) {
+    case Arrange::Packed:
+    case Arrange::PackedEvenRows:
+    case Arrange::PackedOddRows:
     case Arrange::AsIs:
     case Arrange::Stack: return arranger.as_is();
     case Arrange::RotaryPairsQ: return arranger.rotary_pairs(config.heads());

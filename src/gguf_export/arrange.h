@@ -18,7 +18,7 @@ struct Arranged {
 };
 
 // Of one input tensor, `index` in Model::tensors(). Corrupt when its shape does not allow it. Stack
-// gives the tensor as it is: what is one behind the other is the caller's.
+// and the packed ones give the tensor as it is: the rest is the caller's.
 Result<Arranged> arrange(Arrange how, const TensorInfo& tensor, uint32_t index,
                          const HyperParameters& config);
 

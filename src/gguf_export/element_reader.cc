@@ -42,6 +42,7 @@ void merge_axes(Box& box) {
 }  // namespace
 
 std::optional<DType> stored_dtype(const Model& model, const ElementSource& source) {
+  if (source.packed) return DType::MXFP4;
   if (source.boxes.empty() || source.shift != 0) return std::nullopt;
   const DType first = model.tensors()[source.boxes.front().tensor].dtype;
   for (const Box& box : source.boxes)

@@ -22,8 +22,8 @@ std::optional<DType> stored_dtype(const Model& model, const ElementSource& sourc
 // each block of them.
 class ElementReader {
  public:
-  // REQUIRES: boxes lie inside their tensors, whose elements are no blocks and no smaller than a
-  // byte.
+  // REQUIRES: no packed rows; boxes lie inside their tensors, whose elements are no blocks and no
+  // smaller than a byte.
   static Result<ElementReader> open(const Model& model, ElementSource source);
 
   uint64_t element_count() const { return ends_.empty() ? 0 : ends_.back(); }

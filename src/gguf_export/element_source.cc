@@ -1,6 +1,7 @@
 #include "gguf_export/element_source.h"
 
 #include "base/check.h"
+#include "gguf_export/packed_rows.h"
 
 namespace stkit::gguf_export {
 
@@ -17,6 +18,7 @@ Box box_of(uint32_t tensor, uint64_t first, std::initializer_list<Axis> axes) {
 }
 
 uint64_t ElementSource::element_count() const {
+  if (packed) return packed->matrices * packed->rows * packed->row_blocks * kPackedBlockElements;
   uint64_t count = constants.size();
   for (const Box& box : boxes) count += box.element_count();
   return count;

@@ -51,10 +51,19 @@ Box run_of(uint32_t tensor, uint64_t first, uint64_t count);
 // REQUIRES: at most kMaxAxes axes.
 Box box_of(uint32_t tensor, uint64_t first, std::initializer_list<Axis> axes);
 
+// Matrices of blocks of 4-bit floats, which are kept as they are (packed_rows.h).
+struct PackedRows {
+  uint32_t blocks = 0, scales = 0;  // indices into Model::tensors()
+  uint64_t matrices = 0, rows = 0;  // rows of each matrix
+  uint64_t row_blocks = 0;
+  uint64_t first_row = 0, row_step = 1;  // in the input
+};
+
 struct ElementSource {
-  std::vector<Box> boxes = {};        // one behind the other
-  std::vector<float> constants = {};  // generated elements, where there are no boxes
-  float shift = 0;                    // added to every element
+  std::vector<Box> boxes = {};            // one behind the other
+  std::optional<PackedRows> packed = {};  // in place of boxes
+  std::vector<float> constants = {};      // generated elements, where there are no boxes
+  float shift = 0;                        // added to every element
 
   uint64_t element_count() const;
 };

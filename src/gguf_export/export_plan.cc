@@ -88,6 +88,9 @@ Result<ExportPlan> plan_export(const Model& model, const ExportOptions& options)
   STKIT_TRY(add_tokenizer_keys(model, *architecture,
                                {vocabulary_of(plan.tensors, hyper), options.pre_tokenizer},
                                plan.metadata, plan.notes));
+  if (architecture->caveat != nullptr)
+    if (std::string caveat = architecture->caveat(hyper); !caveat.empty())
+      plan.notes.push_back(std::move(caveat));
   return plan;
 }
 

@@ -11,8 +11,9 @@
 namespace stkit::gguf_export {
 namespace {
 
-// Kinds whose weights are 8-bit floats with scales, or may be: then every tensor is looked at.
-constexpr std::string_view kReadable[] = {"", "fp8", "fbgemm_fp8", "compressed-tensors"};
+// Kinds whose weights are 8-bit floats with scales, or may be: then every tensor is looked at. And
+// 4-bit blocks, which GGUF has, too, where the architecture has rows for them.
+constexpr std::string_view kReadable[] = {"", "fp8", "fbgemm_fp8", "compressed-tensors", "mxfp4"};
 
 struct Kind {
   std::string_view method;
@@ -22,7 +23,6 @@ constexpr Kind kKinds[] = {
     {"gptq", "4-bit integers of GPTQ"},
     {"awq", "4-bit integers of AWQ"},
     {"bitsandbytes", "4- or 8-bit weights of bitsandbytes"},
-    {"mxfp4", "4-bit blocks (MXFP4)"},
     {"nvfp4", "4-bit blocks of ModelOpt (NVFP4)"},
     {"uqff", "a UQFF file"},
     {"mlx", "integers of MLX"},

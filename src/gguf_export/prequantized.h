@@ -13,8 +13,8 @@
 
 namespace stkit::gguf_export {
 
-// Unsupported, naming the kind and what is wanted instead, unless the weights are plain or 8-bit
-// floats.
+// Unsupported, naming the kind and what is wanted instead, unless the weights are plain, 8-bit
+// floats or blocks of MXFP4.
 Result<void> check_exportable(const Model& model);
 
 // A tensor that says how others are to be read: scales of 8-bit floats.

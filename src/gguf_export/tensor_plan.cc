@@ -12,6 +12,7 @@
 
 #include "formats/finding_log.h"
 #include "gguf_export/arrange.h"
+#include "gguf_export/packed_rows.h"
 #include "gguf_export/prequantized.h"
 
 namespace stkit::gguf_export {
@@ -105,7 +106,8 @@ class RowIndex {
 struct Pending {
   std::vector<uint64_t> shape;  // of one member of a stack
   std::map<uint64_t, std::vector<Box>>
-      members;  // by number; one with number 0 for what is no stack
+      members;                            // by number; one with number 0 for what is no stack
+  std::optional<PackedRows> packed = {};  // in place of members
   bool is_stack = false;
   std::string_view from;  // one input, for messages
 };
@@ -160,6 +162,9 @@ class TensorPlanner {
     name += !ending.empty() ? ending : ending_of(name).empty() ? ".weight" : "";
     if (architecture_.drops_output && name == "output.weight") return {};
 
+    if (row.arrange == Arrange::Packed || row.arrange == Arrange::PackedEvenRows ||
+        row.arrange == Arrange::PackedOddRows)
+      return add_packed(row.arrange, tensor, index, name);
     STKIT_ASSIGN(const std::optional<BlockScale> scale, find_scale(model_, tensor, config_));
     STKIT_ASSIGN(Arranged arranged, arrange(row.arrange, tensor, index, config_));
     for (Box& box : arranged.boxes) box.scale = scale;
@@ -179,6 +184,29 @@ class TensorPlanner {
                               quoted_name(pending.from), quoted_name(tensor.name)));
     pending.shape = std::move(arranged.shape);
     pending.is_stack = is_stack;
+    pending.from = tensor.name;
+    return {};
+  }
+
+  Result<void> add_packed(Arrange how, const TensorInfo& tensor, uint32_t index,
+                          const std::string& name) {
+    constexpr std::string_view kBlocks = "_blocks";
+    const TensorInfo* scales = model_.find(
+        std::string(tensor.name.substr(0, tensor.name.size() - kBlocks.size())) + "_scales");
+    if (scales == nullptr)
+      return fail(ErrorCode::Corrupt,
+                  fmt::format("there are no scales for tensor {}", quoted_name(tensor.name)));
+    STKIT_ASSIGN(
+        const PackedRows rows,
+        packed_rows_of(model_, index, static_cast<uint32_t>(scales - model_.tensors().data()),
+                       how == Arrange::PackedOddRows ? 1 : 0, how == Arrange::Packed ? 1 : 2));
+    Pending& pending = pending_[name];
+    if (!pending.from.empty())
+      return fail(ErrorCode::Corrupt,
+                  fmt::format("tensors {} and {} would both become {}", quoted_name(pending.from),
+                              quoted_name(tensor.name), quoted_name(name)));
+    pending.shape = {rows.matrices, rows.rows, rows.row_blocks * kPackedBlockElements};
+    pending.packed = rows;
     pending.from = tensor.name;
     return {};
   }
@@ -233,6 +261,7 @@ class TensorPlanner {
     }
     for (auto& [number, boxes] : pending.members)
       for (const Box& box : boxes) tensor.source.boxes.push_back(box);
+    tensor.source.packed = pending.packed;
     if (name.ends_with("norm.weight")) tensor.source.shift = architecture_.norm_shift;
     return tensor;
   }

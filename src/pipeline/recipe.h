@@ -39,10 +39,11 @@ class ElementInput {
  public:
   virtual ~ElementInput() = default;
 
-  virtual DType dtype() const = 0;  // of what read() gives; one element a block
+  virtual DType dtype() const = 0;  // of what read() gives
   // The bytes of one file that are all elements in their order, if they are that.
   virtual std::optional<ByteRun> run() const = 0;
-  // Elements [first, first + count). REQUIRES: they are there; out has exactly their bytes.
+  // Elements [first, first + count). REQUIRES: they are there and whole blocks; out has exactly
+  // their bytes.
   virtual Result<void> read(uint64_t first, uint64_t count, std::span<std::byte> out) const = 0;
 };
 

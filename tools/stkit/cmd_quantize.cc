@@ -258,6 +258,8 @@ Action add_quantize(CLI::App& command) {
            "Write the errors of every tensor as FILE.json, FILE.csv or FILE.html");
   add_text(command, "--min-cosine", o.min_cosine, "X",
            "Write nothing when a tensor is less similar than this; exit code 1");
+  add_size(command, "--split-max-size", o.quantize.split_max_bytes,
+           "Write several GGUF files of at most this size each");
   command.add_flag("--dry-run", o.dry_run, "Show the plan, every type and size; write nothing");
   command.add_flag("--force", o.quantize.overwrite, "Replace FILE when it exists");
   command.add_flag("--no-sync", o.no_sync, "Leave it to the system when the file is on the disk");

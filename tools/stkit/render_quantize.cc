@@ -46,6 +46,9 @@ void write_summary(Output& out, const Terminal& terminal, const QuantizePlan& pl
         "fallbacks",
         fmt::format("{}, {} of the weights", counted(static_cast<uint64_t>(fallbacks), "tensor"),
                     percent_text(plan.fallback_parameters(), plan.parameter_count())));
+  if (const auto files = plan.files(); files.size() > 1)
+    rows.emplace_back("files", fmt::format("{}, the first is {}", format_grouped(files.size()),
+                                           printable(files.front().path)));
   if (report != nullptr && report->total_error)
     rows.emplace_back("fidelity", fidelity_text(*report->total_error));
   write_pairs(out, terminal, rows);

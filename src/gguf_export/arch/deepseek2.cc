@@ -6,8 +6,8 @@
 namespace stkit::gguf_export {
 namespace {
 
-constexpr std::string_view kClasses[] = {"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM",
-                                         "KimiK2ForCausalLM"};
+constexpr std::string_view kClasses[] = {"DeepseekV2ForCausalLM"};
+constexpr std::string_view kSigmoidClasses[] = {"DeepseekV3ForCausalLM", "KimiK2ForCausalLM"};
 constexpr ConfigDefault kDefaults[] = {
     {"rms_norm_eps", 1e-6}, {"rope_theta", 10000},   {"max_position_embeddings", 2048},
     {"kv_lora_rank", 512},  {"n_shared_experts", 0},
@@ -58,6 +58,15 @@ constexpr KeyRow kOwnKeys[] = {
 };
 const std::span<const KeyRow> kKeys[] = {kBaseKeys, kOwnKeys};
 
+// Version 3 knows no other way of gating, and transformers 5 no longer saves the field that says
+// so.
+std::optional<double> gating(const HyperParameters& config) {
+  constexpr double kSoftmax = 1, kSigmoid = 2;  // llama.cpp's llama_expert_gating_func_type
+  return config.text("scoring_func") == "softmax" ? kSoftmax : kSigmoid;
+}
+constexpr KeyRow kSigmoidKeys[] = {{"expert_gating_func", GgufType::U32, {}, gating}};
+const std::span<const KeyRow> kAllSigmoidKeys[] = {kBaseKeys, kOwnKeys, kSigmoidKeys};
+
 constexpr TensorRow kOwnRows[] = {
     {"layers.{}.self_attn.q_a_proj", "blk.{}.attn_q_a"},
     {"layers.{}.self_attn.q_a_layernorm", "blk.{}.attn_q_a_norm"},
@@ -85,6 +94,13 @@ Architecture deepseek2_architecture() {
           .prefixes = kModelPrefixes,
           .more_keys = base_more_keys,
           .drops_extra_layers = true};
+}
+
+Architecture deepseek3_architecture() {
+  Architecture architecture = deepseek2_architecture();
+  architecture.classes = kSigmoidClasses;
+  architecture.keys = kAllSigmoidKeys;
+  return architecture;
 }
 
 }  // namespace stkit::gguf_export

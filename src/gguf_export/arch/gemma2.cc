@@ -32,6 +32,7 @@ Architecture gemma2_architecture() {
           .prefixes = kModelPrefixes,
           .vocabulary = VocabularyChoice::SentencePiece,
           .add_space_prefix = false,
+          .caveat = query_scale_caveat,
           .norm_shift = 1,
           .drops_output = true};
 }

@@ -44,6 +44,7 @@ Architecture gemma3_architecture() {
           .more_keys = base_more_keys,
           .vocabulary = VocabularyChoice::SentencePiece,
           .add_space_prefix = false,
+          .caveat = query_scale_caveat,
           .norm_shift = 1};
 }
 

@@ -1,5 +1,9 @@
 #include "gguf_export/arch/gemma_style.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace stkit::gguf_export {
 namespace {
 
@@ -23,6 +27,22 @@ constexpr TensorRow kSandwichNorms[] = {
 };
 
 }  // namespace
+
+std::string query_scale_caveat(const HyperParameters& config) {
+  // The 27Bs of both generations, by which llama.cpp knows them.
+  constexpr uint64_t kLargeLayers[] = {46, 62};
+  const bool is_large =
+      std::ranges::find(kLargeLayers, config.layers().value_or(0)) != std::end(kLargeLayers);
+  const auto size = config.embedding(), heads = config.heads();
+  const auto scalar = config.number("query_pre_attn_scalar");
+  const std::optional<uint64_t> used =
+      is_large && size && heads && *heads > 0 ? std::optional(*size / *heads) : config.head_dim();
+  if (!scalar || !used || *scalar == static_cast<double>(*used)) return {};
+  return fmt::format(
+      "query_pre_attn_scalar is {}, but llama.cpp scales by {} for a model of this shape: it will "
+      "compute other results",
+      *scalar, *used);
+}
 
 constinit const std::span<const KeyRow> kGemmaKeys = kKeys;
 constinit const std::span<const TensorRow> kSandwichNormRows = kSandwichNorms;

@@ -1,4 +1,4 @@
-// gpt-oss with plain weights. Gate and up are interleaved, and all experts are stored transposed.
+// gpt-oss, with plain experts or with those of 4 bits as they were published. Gate and up are interleaved, and plain experts are stored transposed.
 #include "gguf_export/arch/llama_style.h"
 #include "gguf_export/arch/registry.h"
 
@@ -27,6 +27,11 @@ constexpr TensorRow kOwnRows[] = {
     {"layers.{}.mlp.experts.gate_up_proj_bias", "blk.{}.ffn_gate_exps.bias", Arrange::EvenRows},
     {"layers.{}.mlp.experts.gate_up_proj_bias", "blk.{}.ffn_up_exps.bias", Arrange::OddRows},
     {"layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps", Arrange::Transpose},
+    {"layers.{}.mlp.experts.gate_up_proj_blocks", "blk.{}.ffn_gate_exps", Arrange::PackedEvenRows},
+    {"layers.{}.mlp.experts.gate_up_proj_blocks", "blk.{}.ffn_up_exps", Arrange::PackedOddRows},
+    {"layers.{}.mlp.experts.gate_up_proj_scales", ""},
+    {"layers.{}.mlp.experts.down_proj_blocks", "blk.{}.ffn_down_exps", Arrange::Packed},
+    {"layers.{}.mlp.experts.down_proj_scales", ""},
     {"layers.{}.mlp.experts.down_proj_bias", "blk.{}.ffn_down_exps.bias"},
 };
 const std::span<const TensorRow> kRows[] = {kOwnRows, kEmbeddingRows, kAttentionRows};

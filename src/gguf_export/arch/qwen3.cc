@@ -29,6 +29,13 @@ const std::span<const TensorRow> kRows[] = {kEmbeddingRows, kAttentionRows, kHea
 const std::span<const TensorRow> kMoeRows[] = {kEmbeddingRows, kAttentionRows, kHeadNormRows,
                                                kPreNormRows,   kExpertRows,    kFeedForwardRows};
 
+std::string expert_norm_caveat(const HyperParameters& config) {
+  if (config.flag("norm_topk_prob") == true) return {};
+  return "norm_topk_prob is not true, but llama.cpp computes with it for this architecture: it "
+         "will "
+         "compute other results";
+}
+
 }  // namespace
 
 Architecture qwen3_architecture() {
@@ -49,7 +56,8 @@ Architecture qwen3moe_architecture() {
           .keys = kAllMoeKeys,
           .rows = kMoeRows,
           .prefixes = kModelPrefixes,
-          .more_keys = base_more_keys};
+          .more_keys = base_more_keys,
+          .caveat = expert_norm_caveat};
 }
 
 }  // namespace stkit::gguf_export

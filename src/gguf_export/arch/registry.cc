@@ -7,14 +7,15 @@ namespace stkit::gguf_export {
 
 std::span<const Architecture> architectures() {
   static const std::vector<Architecture> kAll = {
-      llama_architecture(),    mistral_architecture(),  mixtral_architecture(),
-      qwen2_architecture(),    qwen2moe_architecture(), qwen3_architecture(),
-      qwen3moe_architecture(), gemma_architecture(),    gemma2_architecture(),
-      gemma3_architecture(),   phi3_architecture(),     gpt2_architecture(),
-      gptneox_architecture(),  stablelm_architecture(), olmo2_architecture(),
-      granite_architecture(),  smollm3_architecture(),  deepseek2_architecture(),
-      gpt_oss_architecture(),  glm4_architecture(),     command_r_architecture(),
-      cohere2_architecture(),  falcon_architecture(),   bert_architecture(),
+      llama_architecture(),     mistral_architecture(),  mixtral_architecture(),
+      qwen2_architecture(),     qwen2moe_architecture(), qwen3_architecture(),
+      qwen3moe_architecture(),  gemma_architecture(),    gemma2_architecture(),
+      gemma3_architecture(),    phi3_architecture(),     gpt2_architecture(),
+      gptneox_architecture(),   stablelm_architecture(), olmo2_architecture(),
+      granite_architecture(),   smollm3_architecture(),  deepseek2_architecture(),
+      deepseek3_architecture(), gpt_oss_architecture(),  glm4_architecture(),
+      command_r_architecture(), cohere2_architecture(),  falcon_architecture(),
+      bert_architecture(),
   };
   return kAll;
 }

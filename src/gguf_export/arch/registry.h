@@ -35,6 +35,7 @@ Architecture olmo2_architecture();
 Architecture granite_architecture();
 Architecture smollm3_architecture();
 Architecture deepseek2_architecture();
+Architecture deepseek3_architecture();
 Architecture gpt_oss_architecture();
 Architecture glm4_architecture();
 Architecture command_r_architecture();

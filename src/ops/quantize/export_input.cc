@@ -1,6 +1,7 @@
 #include "ops/quantize/export_input.h"
 
 #include "gguf_export/element_reader.h"
+#include "gguf_export/packed_rows.h"
 
 namespace stkit {
 namespace {
@@ -22,10 +23,28 @@ class ExportInput final : public ElementInput {
   gguf_export::ElementReader reader_;
 };
 
+// Blocks that are kept as they are.
+class PackedInput final : public ElementInput {
+ public:
+  PackedInput(const Model& model, const gguf_export::PackedRows& rows)
+      : model_(model), rows_(rows) {}
+
+  DType dtype() const override { return DType::MXFP4; }
+  std::optional<ByteRun> run() const override { return std::nullopt; }
+  Result<void> read(uint64_t first, uint64_t, std::span<std::byte> out) const override {
+    return read_packed(model_, rows_, first / gguf_export::kPackedBlockElements, out);
+  }
+
+ private:
+  const Model& model_;
+  const gguf_export::PackedRows rows_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<const ElementInput>> open_export_input(const Model& model,
                                                               const TensorInput& input) {
+  if (input.source.packed) return std::make_unique<const PackedInput>(model, *input.source.packed);
   STKIT_ASSIGN(auto reader, gguf_export::ElementReader::open(model, input.source));
   return std::make_unique<const ExportInput>(std::move(reader));
 }

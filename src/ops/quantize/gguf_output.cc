@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "formats/gguf_writer.h"
 #include "model/model_contents.h"
 #include "model/profile.h"
@@ -59,9 +61,38 @@ std::vector<GgufEntry> model_metadata(const OutputDescription& output, const Pro
           {"general.name", std::string_view(profile.base_model_name)}};
 }
 
+// All parts are open at once until all are whole.
+constexpr size_t kMaxParts = 200;
+
+Result<void> check_part_count(size_t parts) {
+  if (parts <= kMaxParts) return {};
+  return fail(ErrorCode::Usage,
+              fmt::format("--split-max-size makes {} files, and at most {} are supported", parts,
+                          kMaxParts),
+              "choose a larger size");
+}
+
+std::string part_path(const std::string& path, size_t part, size_t count) {
+  if (count == 1) return path;
+  constexpr std::string_view kEnding = ".gguf";
+  const std::string_view prefix = std::string_view(path).substr(
+      0, path.size() - (path.ends_with(kEnding) ? kEnding.size() : 0));
+  return gguf_part_name(prefix, part, count);
+}
+
+FilePlan file_of(GgufLayout layout, std::string path) {
+  FilePlan file{.name = std::move(path),
+                .header = std::move(layout.header),
+                .tensors = {},
+                .file_bytes = layout.file_bytes};
+  for (const GgufLayout::Entry& entry : layout.entries)
+    file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
+  return file;
+}
+
 }  // namespace
 
-Result<FilePlan> plan_gguf_output(const OutputDescription& output) {
+Result<std::vector<FilePlan>> plan_gguf_output(const OutputDescription& output) {
   const Profile profile = make_profile(output.model);
   std::vector<GgufEntry> entries = model_metadata(output, profile);
   if (output.importance.is_given())
@@ -73,14 +104,19 @@ Result<FilePlan> plan_gguf_output(const OutputDescription& output) {
   std::vector<TensorSpec> specs;
   for (const QuantizePlan::Tensor& tensor : output.inputs.tensors)
     specs.push_back({tensor.name, tensor.to, tensor.shape});
-  STKIT_ASSIGN(GgufLayout layout, plan_gguf(entries, specs));
-  FilePlan file{.name = {},
-                .header = std::move(layout.header),
-                .tensors = {},
-                .file_bytes = layout.file_bytes};
-  for (const GgufLayout::Entry& entry : layout.entries)
-    file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
-  return file;
+  std::vector<GgufLayout> layouts;
+  if (output.options.split_max_bytes > 0) {
+    STKIT_ASSIGN(layouts, plan_split_gguf(entries, specs, output.options.split_max_bytes));
+    STKIT_TRY(check_part_count(layouts.size()));
+  } else {
+    STKIT_ASSIGN(GgufLayout layout, plan_gguf(entries, specs));
+    layouts.push_back(std::move(layout));
+  }
+  std::vector<FilePlan> files;
+  for (GgufLayout& layout : layouts)
+    files.push_back(
+        file_of(std::move(layout), part_path(output.path, files.size(), layouts.size())));
+  return files;
 }
 
 }  // namespace stkit

@@ -67,11 +67,14 @@ void plan_same_tensors(const Model& model, QuantizeTarget container, QuantizeInp
 // What the model has and the output has not: other parts of a multimodal model, buffers.
 void note_left_out(const Model& model, QuantizeInputs& out) {
   std::vector<bool> used(model.tensors().size());
-  for (const TensorInput& input : out.inputs)
+  for (const TensorInput& input : out.inputs) {
+    if (const auto& packed = input.source.packed)
+      used[packed->blocks] = used[packed->scales] = true;
     for (const gguf_export::Box& box : input.source.boxes) {
       used[box.tensor] = true;
       if (box.scale) used[box.scale->tensor] = true;
     }
+  }
   const auto count = static_cast<uint64_t>(std::ranges::count(used, false));
   if (count == 0) return;
   const auto first = static_cast<size_t>(std::ranges::find(used, false) - used.begin());
@@ -99,7 +102,11 @@ Result<void> plan_exported_tensors(const Model& model, const QuantizeOptions& op
                                  .shape = std::move(tensor.shape),
                                  .element_count = tensor.source.element_count(),
                                  .source_count = count_sources(tensor.source)};
-    if (!tensor.source.boxes.empty()) {
+    if (tensor.source.packed) {
+      planned.source = model.tensors()[tensor.source.packed->blocks].name;
+      planned.from = DType::MXFP4;
+      planned.source_count = 2;
+    } else if (!tensor.source.boxes.empty()) {
       const TensorInfo& first = model.tensors()[tensor.source.boxes.front().tensor];
       planned.source = first.name;
       planned.from = first.dtype;

@@ -82,6 +82,10 @@ void write_document(JsonWriter& json, const QuantizePlan& plan, const QuantizeRe
     json.end_array();
     json.field("seconds", report->seconds).field("threads", report->threads);
   }
+  json.key("files").begin_array();
+  for (const auto& [path, size_bytes] : plan.files())
+    json.begin_object().field("path", path).field("bytes", size_bytes).end_object();
+  json.end_array();
   json.end_object();
 }
 

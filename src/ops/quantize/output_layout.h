@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "ops/quantize/importance.h"
 #include "ops/quantize/inputs.h"
@@ -16,12 +18,13 @@ struct OutputDescription {
   const Model& model;
   const QuantizeOptions& options;
   uint32_t file_type;  // general.file_type
+  const std::string& path;
   const Importance& importance;
   const QuantizeInputs& inputs;
 };
 
-// Recipes are by index of `inputs.tensors`.
-Result<FilePlan> plan_gguf_output(const OutputDescription& output);
-Result<FilePlan> plan_safetensors_output(const OutputDescription& output);
+// Names are paths; recipes are by index of `inputs.tensors`.
+Result<std::vector<FilePlan>> plan_gguf_output(const OutputDescription& output);
+Result<std::vector<FilePlan>> plan_safetensors_output(const OutputDescription& output);
 
 }  // namespace stkit

@@ -19,14 +19,16 @@ namespace stkit {
 namespace {
 
 // The reference itself, which may be a folder, and every file that is read.
-Result<void> check_output(const Model& model, const std::string& output, bool overwrite) {
+Result<void> check_outputs(const Model& model, std::span<const FilePlan> outputs, bool overwrite) {
   std::vector<fs::path> inputs = {model.reference()};
   for (const ModelFile& file : model.files()) inputs.emplace_back(file.path);
-  STKIT_TRY(check_output_is_not_input(output, inputs));
-  std::error_code error;
-  if (!overwrite && fs::exists(output, error))
-    return fail(ErrorCode::OutputExists, "the output exists already", "replace it with --force",
-                output);
+  for (const FilePlan& output : outputs) {
+    STKIT_TRY(check_output_is_not_input(output.name, inputs));
+    std::error_code error;
+    if (!overwrite && fs::exists(output.name, error))
+      return fail(ErrorCode::OutputExists, "the output exists already", "replace it with --force",
+                  output.name);
+  }
   return {};
 }
 
@@ -106,7 +108,7 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
                                         .quantized_already = {},
                                         .importance = {},
                                         .inputs = {},
-                                        .layout = {},
+                                        .files = {},
                                         .warnings = {}}});
   const std::string quantization = quantization_of(rep->model);
   if (options.only_if_plain && !quantization.empty()) {
@@ -116,7 +118,6 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   STKIT_ASSIGN(rep->inputs, plan_inputs(rep->model, options, selection.container()));
   if (rep->inputs.naming != Naming::Exported)
     STKIT_TRY(check_plain(rep->model, quantization, options));
-  STKIT_TRY(check_output(rep->model, output, options.overwrite));
   if (!options.imatrix.empty()) {
     STKIT_ASSIGN(rep->importance, Importance::open(options.imatrix));
     for (const Finding& finding : rep->importance.file().findings)
@@ -128,17 +129,17 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   STKIT_TRY(check_importance_is_used(*rep));
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
   const bool gguf = selection.container() == QuantizeTarget::Gguf;
-  const OutputDescription description{rep->model, options, selection.file_type(), rep->importance,
-                                      rep->inputs};
-  auto layout = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
-  if (!layout) {
-    Error error = std::move(layout).error().at(std::string(reference));
+  const OutputDescription description{rep->model, options,         selection.file_type(),
+                                      output,     rep->importance, rep->inputs};
+  auto files = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  if (!files) {
+    Error error = std::move(files).error().at(std::string(reference));
     if (gguf && error.hint.empty())
       error.hint = "safetensors holds what GGUF cannot: name the output FILE.safetensors";
     return fail(std::move(error));
   }
-  rep->layout = std::move(*layout);
-  rep->layout.name = output;
+  rep->files = std::move(*files);
+  STKIT_TRY(check_outputs(rep->model, rep->files, options.overwrite));
   return QuantizePlan(std::move(rep));
 }
 
@@ -147,7 +148,16 @@ const std::string& QuantizePlan::output() const { return rep_->output; }
 const std::string& QuantizePlan::quantized_already() const { return rep_->quantized_already; }
 std::span<const QuantizePlan::Tensor> QuantizePlan::tensors() const { return rep_->inputs.tensors; }
 uint64_t QuantizePlan::input_bytes() const { return rep_->input_bytes; }
-uint64_t QuantizePlan::output_bytes() const { return rep_->layout.file_bytes; }
+std::vector<QuantizePlan::File> QuantizePlan::files() const {
+  std::vector<File> files;
+  for (const FilePlan& file : rep_->files) files.push_back({file.name, file.file_bytes});
+  return files;
+}
+uint64_t QuantizePlan::output_bytes() const {
+  uint64_t bytes = 0;
+  for (const FilePlan& file : rep_->files) bytes += file.file_bytes;
+  return bytes;
+}
 uint64_t QuantizePlan::parameter_count() const { return rep_->parameters; }
 uint64_t QuantizePlan::fallback_parameters() const { return rep_->fallback_parameters; }
 std::span<const std::string> QuantizePlan::warnings() const { return rep_->warnings; }

@@ -15,7 +15,7 @@ struct QuantizeContents {
   std::string quantized_already;
   Importance importance;
   QuantizeInputs inputs;
-  FilePlan layout;
+  std::vector<FilePlan> files;  // whose names are paths
   uint64_t input_bytes = 0;
   uint64_t parameters = 0, fallback_parameters = 0;
   std::vector<std::string> warnings;

@@ -1,6 +1,7 @@
 #include "stkit/quantize.h"
 
 #include <chrono>
+#include <ranges>
 #include <utility>
 
 #include "base/parallel.h"
@@ -70,7 +71,7 @@ Result<Work> make_work(const QuantizeContents& rep) {
     work.weights.push_back(weights);
     work.plan.recipes.push_back(std::move(recipe));
   }
-  work.plan.files.push_back(rep.layout);
+  work.plan.files = rep.files;
   return work;
 }
 
@@ -102,6 +103,17 @@ QuantizeReport report_on(const Work& work, const QuantizeContents& rep) {
   return report;
 }
 
+// Space for all of them is there before the first is written.
+Result<std::vector<std::unique_ptr<AtomicOutput>>> create_outputs(const QuantizeContents& rep) {
+  std::vector<std::unique_ptr<AtomicOutput>> outputs;
+  for (const FilePlan& file : rep.files) {
+    STKIT_ASSIGN(auto output, AtomicOutput::create(SystemCalls::real(), file.name, file.file_bytes,
+                                                   {rep.options.overwrite, rep.options.sync}));
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
 }  // namespace
 
 Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run) {
@@ -114,19 +126,20 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
   RunOptions bounded = run;
   bounded.threads = threads_within(run);
 
-  STKIT_ASSIGN(const auto output,
-               AtomicOutput::create(SystemCalls::real(), rep.output, rep.layout.file_bytes,
-                                    {rep.options.overwrite, rep.options.sync}));
-  ProgressScope progress(run.progress, "quantizing", rep.output, rep.layout.file_bytes);
-  const auto written = write_file(rep.model, work.plan, 0, *output, {.run = bounded});
-  if (!written) {
+  STKIT_ASSIGN(const auto outputs, create_outputs(rep));
+  ProgressScope progress(run.progress, "quantizing", rep.output, plan.output_bytes());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto written = write_file(rep.model, work.plan, i, *outputs[i], {.run = bounded});
+    if (written) continue;
     Error error = written.error();
     if (error.path.empty()) error.path = rep.model.reference();
     return fail(std::move(error));
   }
   STKIT_TRY(rep.model.check_unchanged());
   QuantizeReport report = report_on(work, rep);
-  if (report.published) STKIT_TRY(output->commit());
+  // Loaders open the first part.
+  if (report.published)
+    for (const auto& output : outputs | std::views::reverse) STKIT_TRY(output->commit());
   progress.done();
   report.threads = bounded.threads;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -26,7 +26,10 @@ TensorSpec bytes_of_blocks(const QuantizePlan::Tensor& tensor) {
 
 }  // namespace
 
-Result<FilePlan> plan_safetensors_output(const OutputDescription& output) {
+Result<std::vector<FilePlan>> plan_safetensors_output(const OutputDescription& output) {
+  if (output.options.split_max_bytes > 0)
+    return fail(ErrorCode::Usage, "--split-max-size is for GGUF",
+                "stkit merge --max-shard-size splits safetensors");
   std::vector<TensorSpec> specs;
   std::map<std::string, std::string, std::less<>> metadata = {{"format", "pt"},
                                                               {"quantization", "ggml"}};
@@ -41,13 +44,13 @@ Result<FilePlan> plan_safetensors_output(const OutputDescription& output) {
   STKIT_ASSIGN(SafetensorsLayout layout,
                plan_safetensors(specs, metadata,
                                 {.max_header_bytes = output.options.open.max_header_bytes}));
-  FilePlan file{.name = {},
+  FilePlan file{.name = output.path,
                 .header = std::move(layout.header),
                 .tensors = {},
                 .file_bytes = layout.file_bytes};
   for (const SafetensorsLayout::Entry& entry : layout.entries)
     file.tensors.push_back({entry.spec, entry.offset_bytes, entry.size_bytes});
-  return file;
+  return std::vector{std::move(file)};
 }
 
 }  // namespace stkit

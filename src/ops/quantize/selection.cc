@@ -228,7 +228,7 @@ Result<void> TypeSelection::choose(QuantizeInputs& inputs, bool has_importance) 
                               printable(tensor.name), name(dtype)));
     if (!is_weight(dtype)) {
       tensor.to = *own;
-      tensor.rule = "no weight";
+      tensor.rule = info(dtype).kind == DTypeKind::GgmlBlock ? "quantized already" : "no weight";
     } else if (own_names) {
       choose_by_own_name(*own, tensor);
     } else {

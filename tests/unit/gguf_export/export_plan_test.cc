@@ -285,6 +285,49 @@ TEST(Architectures, EveryClassBelongsToOne) {
   EXPECT_EQ(std::ranges::adjacent_find(classes), classes.end());
 }
 
+TEST(Architectures, WhatLlamaCppComputesOtherwiseIsSaid) {
+  const struct {
+    const char* class_name;
+    const char* config;
+    bool said;
+  } cases[] = {
+      {"Gemma2ForCausalLM", R"({"head_dim": 256, "query_pre_attn_scalar": 256})", false},
+      {"Gemma2ForCausalLM", R"({"head_dim": 128, "query_pre_attn_scalar": 256})", true},
+      // The 27B, which has a rule of its own.
+      {"Gemma2ForCausalLM", R"({"num_hidden_layers": 46, "hidden_size": 4608, "head_dim": 128,
+                               "num_attention_heads": 32, "query_pre_attn_scalar": 144})",
+       false},
+      {"Gemma3ForCausalLM", R"({"head_dim": 256, "query_pre_attn_scalar": 168})", true},
+      {"Qwen3MoeForCausalLM", R"({"norm_topk_prob": true})", false},
+      {"Qwen3MoeForCausalLM", "{}", true},
+  };
+  for (const auto& c : cases) {
+    const JsonValue config = *JsonValue::parse(c.config);
+    const Architecture& architecture = *find_architecture(c.class_name);
+    const std::string caveat = architecture.caveat(HyperParameters(config, architecture.defaults));
+    EXPECT_EQ(!caveat.empty(), c.said) << c.class_name << " " << c.config << ": " << caveat;
+  }
+}
+
+// transformers 5 does not save the field.
+TEST(Architectures, DeepseekV3GatesWithSigmoidUnlessItSaysOtherwise) {
+  const std::pair<const char*, double> cases[] = {
+      {"{}", 2}, {R"({"scoring_func": "sigmoid"})", 2}, {R"({"scoring_func": "softmax"})", 1}};
+  const Architecture& architecture = *find_architecture("DeepseekV3ForCausalLM");
+  for (const auto& [text, function] : cases) {
+    const JsonValue config = *JsonValue::parse(text);
+    const KeyRow& row = architecture.keys.back().front();
+    EXPECT_EQ(row.key, "expert_gating_func");
+    EXPECT_EQ(row.compute(HyperParameters(config, {})), function) << text;
+  }
+  const JsonValue nothing;
+  for (const auto& rows : find_architecture("DeepseekV2ForCausalLM")->keys)
+    for (const KeyRow& row : rows)
+      if (row.key == "expert_gating_func") {
+        EXPECT_EQ(row.compute(HyperParameters(nothing, {})), std::nullopt);
+      }
+}
+
 TEST(GgufOrder, TopFirstThenLayersByNumber) {
   std::vector<std::string> names = {"blk.10.a", "token_embd.weight", "blk.2.b",
                                     "blk.2.a",  "output.weight",     "output_norm.weight"};

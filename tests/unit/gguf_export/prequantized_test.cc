@@ -24,9 +24,9 @@ TEST(Prequantized, WhatCannotBeReadBackIsRefusedBeforeAnything) {
     const char* method;
     const char* message;
   };
-  for (const Case& c : {Case{"gptq", "integers of GPTQ"}, Case{"awq", "integers of AWQ"},
-                        Case{"bitsandbytes", "weights of bitsandbytes"},
-                        Case{"mxfp4", "4-bit blocks"}, Case{"hqq", "by the method 'hqq'"}}) {
+  for (const Case& c :
+       {Case{"gptq", "integers of GPTQ"}, Case{"awq", "integers of AWQ"},
+        Case{"bitsandbytes", "weights of bitsandbytes"}, Case{"hqq", "by the method 'hqq'"}}) {
     ExportModel source(llama_builder(),
                        with_quantization(std::string(R"({"quant_method": ")") + c.method + "\"}"));
     const auto plan = source.plan();

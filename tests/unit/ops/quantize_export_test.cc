@@ -1,4 +1,6 @@
 // Models with a config.json, as files that llama.cpp runs.
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <functional>
 
@@ -279,6 +281,42 @@ TEST(QuantizeExport, NonFiniteWeightsAreFound) {
       quantized(model, dir / "out.gguf", {.on_non_finite = NonFinite::Zero});
   ASSERT_EQ(report.non_finite.size(), 1u);
   EXPECT_EQ(report.non_finite[0].values, 1u);
+}
+
+TEST(QuantizeExport, SplitFilesHoldTheSameTensors) {
+  const TempDir dir;
+  const auto model = write_model(dir / "model", mixtral());
+  quantized(model, dir / "whole.gguf", {.mix = "q4_k_m"});
+  const QuantizeOptions options{.mix = "q4_k_m", .split_max_bytes = 200'000};
+  const QuantizePlan plan = planned(model, dir / "out.gguf", options);
+  const auto files = plan.files();
+  ASSERT_GT(files.size(), 2u);
+  ASSERT_TRUE(quantize(plan, {}));
+  EXPECT_FALSE(std::filesystem::exists(dir / "out.gguf"));
+  uint64_t bytes = 0;
+  for (const auto& file : files) {
+    EXPECT_EQ(std::filesystem::file_size(file.path), file.size_bytes);
+    EXPECT_LE(file.size_bytes, 200'000u);
+    bytes += file.size_bytes;
+  }
+  EXPECT_EQ(bytes, plan.output_bytes());
+  EXPECT_TRUE(files.front().path.ends_with(fmt::format("out-00001-of-{:05}.gguf", files.size())));
+
+  // As one model again: the bytes of the file that was never split.
+  quantized(files.front().path, dir / "again.gguf",
+            {.mix = "q4_k_m", .keep = {"*"}, .allow_requantize = true});
+  const GgufFile whole(dir / "whole.gguf"), again(dir / "again.gguf");
+  for (const TensorInfo& tensor : whole.header.tensors)
+    EXPECT_TRUE(again.data(tensor.name) == whole.data(tensor.name)) << tensor.name;
+
+  EXPECT_EQ(quantize_error(model, dir / "out.gguf", options).code, ErrorCode::OutputExists);
+  ModelBuilder many;
+  for (int i = 0; i < 201; ++i) many.tensor(std::to_string(i), DType::F32, {4});
+  write_file(dir / "many.safetensors", many.file_bytes());
+  EXPECT_EQ(quantize_error(dir / "many.safetensors", dir / "p.gguf", {.split_max_bytes = 1}).hint,
+            "choose a larger size");
+  EXPECT_EQ(quantize_error(model, dir / "o.safetensors", {.split_max_bytes = 1}).code,
+            ErrorCode::Usage);
 }
 
 // What was exported is quantized to the very bytes that the model itself is.
