@@ -20,6 +20,7 @@ std::string_view reason_of(HttpFault fault) {
     case HttpFault::Dns: return "dns";
     case HttpFault::Connect: return "connect";
     case HttpFault::Untrusted: return "tls";
+    case HttpFault::Proxy: return "proxy";
     case HttpFault::Stalled: return "stall";
     case HttpFault::Broken: return "reset";
     case HttpFault::Malformed: return "protocol";

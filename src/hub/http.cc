@@ -57,6 +57,7 @@ std::string_view hint_for(HttpFault fault) {
     case HttpFault::Connect: return "check the connection to the network, proxies and firewalls";
     case HttpFault::Untrusted:
       return "behind a proxy that inspects TLS, name its certificate in SSL_CERT_FILE";
+    case HttpFault::Proxy: return "check https_proxy, its user and password, and no_proxy";
     default: return "";
   }
 }
@@ -95,7 +96,7 @@ class StallWatch {
 }  // namespace
 
 bool is_transient(HttpFault fault) {
-  return fault != HttpFault::Untrusted && fault != HttpFault::Receiver;
+  return fault != HttpFault::Untrusted && fault != HttpFault::Proxy && fault != HttpFault::Receiver;
 }
 
 // One libcurl handle with a multi handle of its own, which keeps the connection.
@@ -156,6 +157,9 @@ class HttpClient::Connection {
     set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
     set(CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    set(CURLOPT_QUICK_EXIT, 1L);  // who is interrupted does not wait for a name server
+#endif
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     set(CURLOPT_BUFFERSIZE, 256L * 1024);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
@@ -167,8 +171,10 @@ class HttpClient::Connection {
         (request.url.is_secure() ? options.proxy.https : options.proxy.http).c_str());
     set(CURLOPT_NOPROXY, options.proxy.no_proxy.c_str());
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
-    if (!options.ca_folder.empty()) set(CURLOPT_CAPATH, options.ca_folder.c_str());
+    for (const CURLoption option : {CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO})
+      if (!options.ca_file.empty()) set(option, options.ca_file.c_str());
+    for (const CURLoption option : {CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH})
+      if (!options.ca_folder.empty()) set(option, options.ca_folder.c_str());
     if (request.range) {
       const ByteRange range = *request.range;
       set(CURLOPT_RANGE, fmt::format("{}-{}", range.first, range.first + range.size - 1).c_str());
@@ -228,7 +234,10 @@ class HttpClient::Connection {
     if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
     if (code != CURLE_OK) {
       const std::string_view message = exchange.message.data();
-      return broken(fault_of(code), request,
+      long connect_status = 0;  // of a proxy that was asked for a tunnel
+      curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+      const bool refused = connect_status >= 400 && connect_status < 500;
+      return broken(refused ? HttpFault::Proxy : fault_of(code), request,
                     message.empty() ? std::string_view(curl_easy_strerror(code)) : message);
     }
     // A body without any: the head was never handed over.

@@ -52,6 +52,7 @@ enum class HttpFault : uint8_t {
   Dns,        // the host's name has no address
   Connect,    // no connection, or no TLS on it
   Untrusted,  // the certificate was not accepted: never worth another try
+  Proxy,      // a proxy refuses to connect: nor this
   Stalled,    // too slow for too long, or beyond the deadline
   Broken,     // the connection ended too early
   Malformed,  // not HTTP, or more of it than makes sense

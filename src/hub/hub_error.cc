@@ -63,6 +63,9 @@ Meaning meaning_of(int status, std::string_view hub_code, const Url& url, bool h
               "make a new one in the Hub's settings, or try without"};
     case 403: return {ErrorCode::AccessDenied, "access is forbidden", ""};
     case 404: return {ErrorCode::NotFound, "not found", "check the spelling"};
+    case 407:
+      return {ErrorCode::AccessDenied, "the proxy wants a user and a password",
+              "write them into http_proxy: http://USER:PASSWORD@HOST:PORT"};
     case 416: return {ErrorCode::Network, "the server does not have these bytes", ""};
     case 429:
       return {ErrorCode::Network, "too many requests",

@@ -189,7 +189,7 @@ std::expected<void, RangeFailure> RangeSource::get(ByteRange range, HttpClient::
     const std::lock_guard lock(mutex_);
     if (generation_ == lead->generation) direct_.reset();
     failed.fetch.transient = true;
-    failed.fetch.reason = "url_expired";
+    failed.fetch.reason = kExpired;
     failed.fetch.wait = 0ms;
   }
   return std::unexpected(std::move(failed));

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "hub/fetch.h"
 
@@ -17,6 +18,9 @@ struct ExpectedFile {
   std::string sha256 = {};
   std::string commit = {};
 };
+
+// The reason of a failure: the signed address that the Hub gave does not work any more.
+inline constexpr std::string_view kExpired = "url_expired";
 
 struct RangeFailure {
   enum class Kind : uint8_t {

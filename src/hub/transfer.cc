@@ -25,13 +25,9 @@ namespace {
 using namespace std::chrono_literals;
 using Time = std::chrono::steady_clock::time_point;
 
-// What is left to a connection is shared with an idle one when it is this much, ...
+// What is left to a connection is shared with an idle one when it is this much, or when it takes
+// longer than TransferOptions::patience still.
 constexpr uint64_t kWorthSharing = 8u << 20;
-// ... or takes this long still: less than a new request costs is not worth one.
-constexpr std::chrono::duration<double> kLongToGo = 4s;
-constexpr uint64_t kLeastShared = 16u << 10;
-// A connection's speed is known after this long.
-constexpr auto kSpeedKnownAfter = 1s;
 // What a connection gathers before it is written, and for how long.
 constexpr size_t kBufferBytes = 256u << 10;
 constexpr auto kLongestGathered = 500ms;
@@ -49,12 +45,13 @@ struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
   std::unique_ptr<DigestFollower> follower;
   std::map<uint64_t, uint64_t> unclaimed;  // what nobody fetches yet: first byte, behind the last
   std::list<Piece*> pieces;                // that are being fetched
-  unsigned failures = 0;
+  unsigned failures = 0;                   // in a row
+  // What was begun before has the same cause as the last of those.
+  Time quiet_until = {};
   uint64_t bytes_since_failure = 0;
   bool was_restarted = false;
   std::optional<Error> restart;  // why it is to start anew, once nobody fetches any more
   bool one_stream = false;       // the server sends nothing but the whole
-  unsigned waiting = 0;          // connections that failed, and wait to try again
   bool completing = false;       // somebody verifies and publishes it
 };
 
@@ -65,11 +62,28 @@ struct Piece {
   uint64_t first = 0;  // what is written ends here
   Time begun;
   Time last_write;
-  std::atomic<bool> given_up = false;
+  std::atomic<bool> given_up = false;  // nobody wants its bytes any more
+  CancelToken cancel;
 
   std::mutex mutex;       // over what follows; may be taken while that of the transfer is held
   uint64_t received = 0;  // what is written or gathered ends here
   uint64_t end = 0;       // comes nearer when another connection takes a share
+  Time last_received;
+  // Where it was at two moments that are TransferOptions::patience apart, for its speed of late.
+  struct Mark {
+    Time time;
+    uint64_t received = 0;
+  } mark, earlier;
+};
+
+// How a connection gets on.
+struct Pace {
+  uint64_t left = 0;
+  double speed = 0;    // bytes a second
+  bool known = false;  // the speed is not a guess
+  std::chrono::duration<double> to_go() const {
+    return std::chrono::duration<double>(static_cast<double>(left) / std::max(speed, 1.0));
+  }
 };
 
 class Transfer {
@@ -107,6 +121,8 @@ class Transfer {
     }
   }
 
+  Time now() const { return fetcher_.policy().clock().now(); }
+
   // REQUIRES of all below, unless they say otherwise: mutex_ is held.
 
   bool over() const { return error_ || (next_job_ == jobs_.size() && files_.empty()); }
@@ -114,7 +130,10 @@ class Transfer {
   void stop(Error error) {
     if (!error_) error_ = std::move(error);
     stopped_.cancel();
-    for (const auto& file : files_) file->partial->abandon();
+    for (const auto& file : files_) {
+      file->partial->abandon();
+      for (Piece* piece : file->pieces) piece->cancel.cancel();
+    }
     changed_.notify_all();
   }
 
@@ -163,57 +182,64 @@ class Transfer {
     return true;
   }
 
-  // Half of what the connection that would be the last to end still has to do.
+  // A share of what the connection that would be the last to end still has to do.
   bool steal(Piece& piece) {
-    const Time now = std::chrono::steady_clock::now();
     Piece* slowest = nullptr;
     std::chrono::duration<double> longest{0};
     for (const auto& file : files_) {
       if (file->one_stream || file->restart) continue;
-      for (Piece* each : file->pieces)
-        if (const auto left = worth_sharing(*each, now); left > longest) {
+      for (Piece* each : file->pieces) {
+        const std::lock_guard lock(each->mutex);
+        const Pace pace = pace_of(*each);
+        const bool drags = pace.known && pace.to_go() >= options_.patience;
+        if ((drags || pace.left >= kWorthSharing) && pace.to_go() > longest) {
           slowest = each;
-          longest = left;
+          longest = pace.to_go();
         }
+      }
     }
-    if (slowest == nullptr) return false;
-    const std::lock_guard lock(slowest->mutex);
-    const uint64_t end = slowest->end;
-    uint64_t middle = slowest->received + (end - slowest->received) / 2;
+    return slowest != nullptr && take_share(*slowest, piece);
+  }
+
+  // Half of it; more where it would take longer than `patience` for that.
+  bool take_share(Piece& from, Piece& piece) {
+    const std::lock_guard lock(from.mutex);
+    const Pace pace = pace_of(from);
+    uint64_t kept = pace.left / 2;
     // On the edge of a block, so that the journal tells of both sides.
-    if (const uint64_t edge = (middle / PartialFile::kBlockBytes + 1) * PartialFile::kBlockBytes;
-        edge < end)
-      middle = edge;
-    if (middle == end) return false;  // it went on meanwhile
-    slowest->end = middle;
-    begin(piece, slowest->file, middle, end);
+    const uint64_t edge =
+        ((from.received + kept) / PartialFile::kBlockBytes + 1) * PartialFile::kBlockBytes;
+    if (edge < from.end) kept = edge - from.received;
+    const std::chrono::duration<double> patience = options_.patience;
+    if (pace.known) kept = std::min(kept, static_cast<uint64_t>(pace.speed * patience.count()));
+    if (kept == pace.left) return false;  // it went on meanwhile
+    const uint64_t end = std::exchange(from.end, from.received + kept);
+    if (kept == 0) from.cancel.cancel();
+    begin(piece, from.file, from.end, end);
     return true;
   }
 
-  // How long it will still take; 0 when nobody else should take a part of it.
-  static std::chrono::duration<double> worth_sharing(Piece& piece, Time now) {
-    constexpr double kUsualSpeed = 1e6;  // bytes a second
-    const std::lock_guard lock(piece.mutex);
-    const uint64_t left = piece.end - piece.received;
-    const std::chrono::duration<double> elapsed = now - piece.begun;
-    const bool known = elapsed >= kSpeedKnownAfter;
-    const double received = static_cast<double>(piece.received - piece.asked.first);
-    const std::chrono::duration<double> to_go(
-        static_cast<double>(left) /
-        (known ? std::max(received / elapsed.count(), 1.0) : kUsualSpeed));
-    const bool worth =
-        left >= kWorthSharing || (known && left >= kLeastShared && to_go >= kLongToGo);
-    return worth ? to_go : std::chrono::duration<double>(0);
+  // REQUIRES: piece.mutex is held.
+  Pace pace_of(const Piece& piece) const {
+    constexpr double kUsualSpeed = 1e6;
+    Pace pace{.left = piece.end - piece.received, .speed = kUsualSpeed};
+    const std::chrono::duration<double> elapsed = now() - piece.earlier.time;
+    pace.known = elapsed >= options_.patience / 4;
+    if (now() - piece.last_received >= options_.patience)
+      pace.speed = 0;
+    else if (pace.known)
+      pace.speed = static_cast<double>(piece.received - piece.earlier.received) / elapsed.count();
+    return pace;
   }
 
   // REQUIRES: nobody else knows of `piece` yet.
-  static void begin(Piece& piece, const std::shared_ptr<ActiveFile>& file, uint64_t first,
-                    uint64_t end) {
+  void begin(Piece& piece, const std::shared_ptr<ActiveFile>& file, uint64_t first, uint64_t end) {
     piece.file = file;
     piece.asked = {first, end - first};
     piece.first = piece.received = first;
     piece.end = end;
-    piece.begun = piece.last_write = std::chrono::steady_clock::now();
+    piece.begun = piece.last_write = piece.last_received = now();
+    piece.mark = piece.earlier = {piece.begun, first};
     file->pieces.push_back(&piece);
   }
 
@@ -266,7 +292,7 @@ class Transfer {
                                    written = fail(std::move(more).error());
                                    return false;
                                  },
-                                 {.cut_whole = false, .cancel = &stopped_});
+                                 {.cut_whole = false, .cancel = &piece.cancel});
     if (written) written = write(piece, buffer);
     std::unique_lock lock(mutex_);
     file.pieces.remove(&piece);
@@ -274,10 +300,10 @@ class Transfer {
     if (incomplete) give_back(piece);
     if (!written) return stop(std::move(written).error());
     if (error_) return;
-    if (!done)
-      failed(file, std::move(done).error(), piece.first, lock);
+    if (!done && (incomplete || piece.given_up))
+      failed(piece, std::move(done).error(), lock);
     else if (incomplete)
-      failed(file, short_read(file), piece.first, lock);
+      failed(piece, short_read(file), lock);
     if (error_) return;
     if (file.pieces.empty() && file.restart) restart(file);
     if (!error_ && file.pieces.empty() && file.unclaimed.empty() && !file.completing)
@@ -296,11 +322,14 @@ class Transfer {
         count = static_cast<size_t>(std::min<uint64_t>(
             {data.size(), piece.end - piece.received, kBufferBytes - buffer.size()}));
         piece.received += count;
+        piece.last_received = now();
+        if (piece.last_received - piece.mark.time >= options_.patience)
+          piece.earlier = std::exchange(piece.mark, {piece.last_received, piece.received});
         at_end = piece.received == piece.end;
       }
       buffer.insert(buffer.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(count));
       data = data.subspan(count);
-      const bool for_long = std::chrono::steady_clock::now() - piece.last_write >= kLongestGathered;
+      const bool for_long = now() - piece.last_write >= kLongestGathered;
       if (at_end || for_long || buffer.size() == kBufferBytes) STKIT_TRY(write(piece, buffer));
       if (at_end) return false;
     }
@@ -311,7 +340,7 @@ class Transfer {
     if (buffer.empty() || piece.given_up) return {};
     STKIT_TRY(limiter_.take(buffer.size(), &stopped_));
     STKIT_TRY(piece.file->partial->write(piece.first, buffer));
-    piece.last_write = std::chrono::steady_clock::now();
+    piece.last_write = now();
     const std::lock_guard lock(mutex_);
     piece.first += buffer.size();
     piece.file->bytes_since_failure += buffer.size();
@@ -343,8 +372,8 @@ class Transfer {
                       .url = file.job->url}};
   }
 
-  void failed(ActiveFile& file, RangeFailure failure, uint64_t offset,
-              std::unique_lock<std::mutex>& lock) {
+  void failed(const Piece& piece, RangeFailure failure, std::unique_lock<std::mutex>& lock) {
+    ActiveFile& file = *piece.file;
     if (file.restart) return;  // it broke, or was broken off, with the others
     if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
       file.one_stream = true;
@@ -356,23 +385,38 @@ class Transfer {
       file.was_restarted = true;
       return begin_restart(file, std::move(failure.fetch.error));
     }
-    if (std::exchange(file.bytes_since_failure, 0) >= kProgressBytes) file.failures = 0;
-    // Connections that break together have one cause, and count as one failure.
-    const unsigned failures = file.waiting > 0 ? file.failures : ++file.failures;
-    const RetryNotice notice{.target = file.job->name, .offset_bytes = offset};
-    ++file.waiting;
+    const bool counts = is_new_failure(file, failure.fetch, piece.begun);
+    if (counts) {
+      ++file.failures;
+      file.quiet_until = Time::max();
+    }
+    const unsigned failures = file.failures;
+    const RetryNotice notice{.target = file.job->name, .offset_bytes = piece.first};
+    if (file.one_stream) begin_restart(file, failure.fetch.error);
     lock.unlock();
     changed_.notify_all();
     auto waited = fetcher_.wait_to_retry(failure.fetch, failures, notice, &stopped_);
     lock.lock();
-    --file.waiting;
+    if (counts) file.quiet_until = now();
     if (!waited) stop(std::move(waited).error().at(file.job->name));
+  }
+
+  // Connections that break together have one cause, and count as one failure; so do the first tries
+  // of the others while one waits. A signed address that has expired is none: a new one brings
+  // bytes, or is refused.
+  static bool is_new_failure(ActiveFile& file, const FetchFailure& failure, Time begun) {
+    const bool moves = std::exchange(file.bytes_since_failure, 0) >= kProgressBytes;
+    if (moves && !file.one_stream) file.failures = 0;
+    return file.failures == 0 || (begun > file.quiet_until && failure.reason != kExpired);
   }
 
   void begin_restart(ActiveFile& file, Error cause) {
     if (file.restart) return;
     file.restart = std::move(cause);
-    for (Piece* piece : file.pieces) piece->given_up = true;
+    for (Piece* piece : file.pieces) {
+      piece->given_up = true;
+      piece->cancel.cancel();
+    }
   }
 
   void restart(ActiveFile& file) {

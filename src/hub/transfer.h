@@ -1,6 +1,7 @@
 // Many files over many connections: whole and verified, or to be gone on with.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -32,6 +33,9 @@ struct TransferOptions {
   // One request. Long enough that the wait for its answer does not count, short enough that the
   // front of a file, which is hashed, stays near its end.
   uint64_t piece_bytes = 64u << 20;
+  // What a connection would need longer than this for, an idle one takes a share of. Less than a
+  // new request costs is not worth one.
+  std::chrono::milliseconds patience{4000};
   SystemCalls& calls = SystemCalls::real();
   // Called once each file is under its name; from any thread.
   std::function<Result<void>(const TransferJob& job)> on_done = {};
@@ -46,7 +50,7 @@ struct TransferReport {
 };
 
 // Connections take the next piece of the file that has the fewest; one that finds none left takes
-// half of what the slowest still has to do. The first error stops everything; what has arrived
+// half of what the last to end still has to do. The first error stops everything; what has arrived
 // stays, and the next call goes on with it.
 Result<TransferReport> transfer_files(Fetcher& fetcher, std::span<const TransferJob> jobs,
                                       const TransferOptions& options, const RunOptions& run);

@@ -51,6 +51,14 @@ void hold(int socket) {
   }
 }
 
+// Until it is all there, the client gives up, or the server is stopped.
+void trickle(int socket, std::string_view rest) {
+  constexpr int kPauseMs = 5;
+  pollfd wait{socket, POLLRDHUP, 0};
+  for (const char& c : rest)
+    if (poll(&wait, 1, kPauseMs) != 0 || !send_all(socket, std::string_view(&c, 1))) return;
+}
+
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
@@ -209,6 +217,8 @@ bool HttpServer::answer(int socket, const SeenRequest& request, size_t index) {
     if (index < log_.size()) log_[index].body_bytes_sent = body.size();
   }
   if (answer.end == Answer::End::Hold) hold(socket);
+  if (answer.end == Answer::End::Trickle)
+    trickle(socket, std::string_view(answer.body).substr(body.size()));
   if (answer.end == Answer::End::Reset) reset(socket);
   return sent && !cut && answer.end == Answer::End::KeepAlive;
 }

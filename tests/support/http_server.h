@@ -30,9 +30,10 @@ struct SeenRequest {
 struct Answer {
   enum class End : uint8_t {
     KeepAlive,
-    Close,  // an orderly end of the connection
-    Reset,  // RST: the client loses what it has not read yet
-    Hold,   // nothing more comes, and the connection stays
+    Close,    // an orderly end of the connection
+    Reset,    // RST: the client loses what it has not read yet
+    Hold,     // nothing more comes, and the connection stays
+    Trickle,  // the rest comes byte by byte, some hundred in a second
   };
 
   int status = 200;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "support/fake_hub.h"
@@ -137,6 +138,21 @@ TEST(Download, StaysOnTheCommitThatItBeganWith) {
       EXPECT_NE(request.target.find(FakeHub::kCommit), std::string::npos);
     }
   EXPECT_FALSE(fs::exists(f.repo() / "refs"));  // a commit is no name for itself
+}
+
+// F17: a cache that is complete may be read-only: nothing of it is written to.
+TEST(Download, LeavesACompleteCacheAsItIs) {
+  Fixture f;
+  ASSERT_TRUE(f.run());
+  const auto times = [&] {
+    std::map<std::string, fs::file_time_type> all;
+    for (const auto& entry : fs::recursive_directory_iterator(f.dir / "cache"))
+      if (!entry.is_symlink()) all[entry.path().string()] = entry.last_write_time();
+    return all;
+  };
+  const auto before = times();
+  ASSERT_TRUE(f.run());
+  EXPECT_EQ(times(), before);
 }
 
 // T54, T56

@@ -115,6 +115,7 @@ TEST(HttpClient, TellsFaultsApart) {
     if (r.target == "/reset") answer.cut_after = 50'000, answer.end = Answer::End::Reset;
     if (r.target == "/chunked") answer.cut_after = 50'000, answer.chunked = true;
     if (r.target == "/stall") answer.cut_after = 50'000, answer.end = Answer::End::Hold;
+    if (r.target == "/trickle") answer.cut_after = 50'000, answer.end = Answer::End::Trickle;
     if (r.target == "/silent") answer.raw = "H", answer.end = Answer::End::Hold;
     if (r.target == "/nothing") answer.raw = "\r\n";
     if (r.target == "/ssh") answer.raw = "SSH-2.0-OpenSSH_9.2\r\n";
@@ -137,10 +138,11 @@ TEST(HttpClient, TellsFaultsApart) {
       {"short body", server.url("/short"), HttpFault::Broken, true},  // T49
       {"reset", server.url("/reset"), HttpFault::Broken, true},
       {"cut chunks", server.url("/chunked"), HttpFault::Broken, true},
-      {"stall", server.url("/stall"), HttpFault::Stalled, true},  // T51
+      {"stall", server.url("/stall"), HttpFault::Stalled, true},  // T51, F2
       {"no answer", server.url("/silent"), HttpFault::Stalled, true},
       {"not HTTP", server.url("/ssh"), HttpFault::Malformed, true},
       {"endless head", server.url("/endless"), HttpFault::Malformed, true},
+      // T52, F14
       {"nobody listens", closed, HttpFault::Connect, true},
       {"no such host", "http://host.invalid/", HttpFault::Dns, true},
   };
@@ -155,6 +157,7 @@ TEST(HttpClient, TellsFaultsApart) {
   }
 }
 
+// F14: an API that stalls.
 TEST(HttpClient, HasADeadlineWhereAskedFor) {
   HttpServer server(
       [](const SeenRequest&) { return Answer{.raw = "H", .end = Answer::End::Hold}; });
@@ -207,6 +210,23 @@ TEST(HttpClient, UsesTheProxyThatItIsTold) {
   ASSERT_TRUE(outcome.result);
   EXPECT_EQ(outcome.body, "http://elsewhere.invalid/x");
   EXPECT_FALSE(get(client, request_to("http://direct.invalid/x")).result);
+}
+
+// A tunnel through a proxy is asked for without the token, and a refusal is not asked for again.
+TEST(HttpClient, TakesAProxysNoForAnAnswer) {
+  HttpServer proxy([](const SeenRequest&) { return Answer{.status = 407}; });
+  HttpClient client({.proxy = {.http = "", .https = proxy.url(), .no_proxy = ""}});
+  HttpRequest request = request_to("https://hub.invalid/x");
+  request.bearer_token = "hf_x";
+  const Outcome outcome = get(client, request);
+  ASSERT_FALSE(outcome.result);
+  EXPECT_EQ(outcome.result.error().fault, HttpFault::Proxy);
+  EXPECT_FALSE(is_transient(outcome.result.error().fault));
+  EXPECT_NE(outcome.result.error().error.message.find("407"), std::string::npos)
+      << outcome.result.error().error.message;
+  ASSERT_EQ(proxy.log().size(), 1u);
+  EXPECT_EQ(proxy.log()[0].method, "CONNECT");
+  EXPECT_EQ(proxy.log()[0].header("authorization"), "");  // T56
 }
 
 TEST(HttpClient, ReadsNoEnvironment) {

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
+#include "fake_clock.h"
 #include "hub/api.h"
 #include "support/fake_hub.h"
 #include "support/temp_dir.h"
@@ -18,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using test::Answer;
+using test::FakeClock;
 using test::FakeHub;
 using test::SeenRequest;
 using test::TempDir;
@@ -32,6 +35,8 @@ struct Fixture {
   test::FaultyCalls calls;  // that fail where told to, and do not wait for the disk
   TransferOptions options{.connections = 4, .calls = calls};
   std::vector<std::string> restarts;
+  uint64_t stall_bytes_per_second = 1024;
+  Clock* clock = nullptr;  // in place of the real one
 
   void add(const std::string& name, std::string content, bool large = true) {
     hub.add(name, content, large);
@@ -43,8 +48,9 @@ struct Fixture {
     fetch.endpoint = *Url::parse(hub.endpoint());
     fetch.token = "hf_secret";
     fetch.http.stall_time = 300ms;
+    fetch.http.stall_bytes_per_second = stall_bytes_per_second;
     fetch.retry.first_wait = 1ms;
-    Fetcher fetcher(fetch);
+    Fetcher fetcher(fetch, clock == nullptr ? Clock::real() : *clock);
     HubApi api(fetcher, *fetch.endpoint);
     const auto tree = api.tree("org/name", "main", nullptr);
     if (!tree) return std::unexpected(tree.error());
@@ -274,6 +280,83 @@ TEST(Transfer, TakesUpOnlyWhatBelongsToTheContent) {
   }
 }
 
+// F12: each signed address works for a few requests alone, and all connections notice at once.
+TEST(Transfer, AsksForAnotherAddressAsOftenAsOneExpires) {
+  Fixture f;
+  f.add("x.bin", test::noise(24 * kMiB));
+  f.options.connections = 12;
+  f.options.piece_bytes = kMiB;
+  std::atomic<int> issued = 0, used = 0;
+  f.hub.tamper_hub([&](const SeenRequest& request, Answer& answer) {
+    if (answer.status != 302 || request.target.find("/resolve/") == std::string::npos) return;
+    used = 0;
+    for (auto& [name, value] : answer.headers)
+      if (name == "Location") value += std::to_string(++issued);
+  });
+  f.hub.tamper_cdn([&](const SeenRequest& request, Answer& answer) {
+    const bool newest = request.target.ends_with("=secret" + std::to_string(issued));
+    if (!newest || ++used > 6) answer = Answer{.status = 403, .body = "Request has expired"};
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GE(issued, 4);
+  f.expect_whole();
+}
+
+// F4: what is refused to all connections at once counts as one failure, however many they are.
+TEST(Transfer, CountsWhatBreaksTogetherOnce) {
+  Fixture f;
+  f.add("x.bin", test::noise(20 * kMiB));
+  f.options.connections = 16;
+  f.options.piece_bytes = kMiB;
+  std::atomic<int> refusals = 0;
+  f.hub.tamper_cdn([&](const SeenRequest& request, Answer& answer) {
+    if (request.range()->first > 0 && refusals++ < 15)
+      answer = Answer{.status = 429, .headers = {{"Retry-After", "0"}}};
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  f.expect_whole();
+}
+
+TEST(Transfer, GivesUpHoweverManyConnectionsTry) {
+  for (const bool asks_to_wait : {false, true}) {
+    Fixture f;
+    f.add("x.bin", test::noise(4 * kMiB));
+    f.options.connections = 16;
+    f.options.piece_bytes = kMiB;
+    f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+      answer = Answer{.status = 429};
+      if (asks_to_wait) answer.headers.emplace_back("Retry-After", "0");
+    });
+    FakeClock clock;
+    f.clock = &clock;
+    const auto report = f.run();
+    ASSERT_FALSE(report);
+    EXPECT_NE(report.error().message.find("gave up after 8 tries"), std::string::npos)
+        << report.error().message;
+  }
+}
+
+// F2, F5: a server without ranges, and a line that breaks: from the start, but not for ever.
+TEST(Transfer, StartsAnewWhereItCannotGoOn) {
+  for (const int breaks : {3, 100}) {
+    Fixture f;
+    f.add("x.bin", test::noise(3 * kMiB));
+    std::atomic<int> count = 0;
+    f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+      answer = Answer{.body = f.contents["x.bin"]};
+      if (count++ < breaks) answer.cut_after = 2 * kMiB;
+    });
+    const auto report = f.run();
+    EXPECT_EQ(report.has_value(), breaks == 3);
+    if (report) f.expect_whole();
+    if (!report) {
+      EXPECT_NE(report.error().message.find("gave up after 8 tries"), std::string::npos);
+    }
+  }
+}
+
 // F12: forbidden for good.
 TEST(Transfer, StopsWhereAccessIsRefused) {
   Fixture f;
@@ -317,6 +400,91 @@ TEST(Transfer, SharesALargeFileAmongConnections) {
   EXPECT_GE(f.hub.cdn().connections(), 3u);
   EXPECT_EQ(report->network_bytes, 20 * kMiB);
   f.expect_whole();
+}
+
+// F3: a connection that is slow, but not so slow that it has stalled.
+TEST(Transfer, TakesItsShareFromASlowConnection) {
+  Fixture f;
+  f.add("x.bin", test::noise(3 * kMiB));
+  f.stall_bytes_per_second = 1;
+  f.options.patience = 100ms;
+  std::atomic<int> count = 0;
+  f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
+    if (count++ > 0) return;
+    answer.cut_after = 100'000;
+    answer.end = Answer::End::Trickle;
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  f.expect_whole();
+  EXPECT_TRUE(f.restarts.empty());
+  EXPECT_GE(f.hub.cdn().log().size(), 2u);  // at 200 bytes a second it would take four hours
+}
+
+// T50, F9, F19, F20: bodies that are not what their heads say, on a small file.
+TEST(Transfer, TakesNoBodyThatIsNotTheFile) {
+  const unsigned char packed[] = {0x1f, 0x8b, 8, 0, 0,    0,    0,    0,    0, 3, 0xcb, 0x48, 0xcd,
+                                  0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0,    0};
+  const std::string gzip(reinterpret_cast<const char*>(packed), sizeof packed);
+  const struct {
+    std::string_view name;
+    Answer answer;
+    std::string_view message;  // of the error; empty: it is the right content in another form
+  } kCases[] = {
+      {"packed", {.headers = {{"Content-Encoding", "gzip"}}, .body = gzip}, ""},
+      {"packed in chunks",
+       {.headers = {{"Content-Encoding", "gzip"}}, .body = gzip, .chunked = true},
+       ""},
+      {"chunks", {.body = "hello", .chunked = true}, ""},
+      {"chunks of too much", {.body = "hello and more", .chunked = true}, ""},
+      {"too long", {.body = "hello and more"}, "its size is 14, not 5"},
+      {"too short", {.body = "hell"}, "its size is 4, not 5"},
+      {"too short in chunks", {.body = "hell", .chunked = true}, "gave up"},
+      {"a length that lies",
+       {.body = "hel", .content_length = 5, .end = Answer::End::Close},
+       "gave up"},
+      {"a login page",
+       {.headers = {{"Content-Type", "text/html"}}, .body = "<htm>"},
+       "a web page came"},
+      {"not packed", {.headers = {{"Content-Encoding", "gzip"}}, .body = "hello"}, "gave up"},
+  };
+  for (const auto& c : kCases) {
+    Fixture f;
+    f.add("x.json", "hello", false);
+    f.hub.tamper_hub([&](const SeenRequest& request, Answer& answer) {
+      if (request.target.find("/resolve/") != std::string::npos) answer = c.answer;
+    });
+    FakeClock clock;
+    f.clock = &clock;
+    const auto report = f.run();
+    EXPECT_EQ(report.has_value(), c.message.empty()) << c.name;
+    EXPECT_EQ(fs::exists(f.dir / "x.json"), c.message.empty()) << c.name;
+    if (report) f.expect_whole();
+    if (!report) {
+      EXPECT_NE(report.error().message.find(c.message), std::string::npos)
+          << c.name << ": " << report.error().message;
+    }
+  }
+}
+
+// F18: two processes where locks do nothing.
+TEST(Transfer, SharesItsPartialFilesWithAnotherProcess) {
+  Fixture f;
+  f.add("x.bin", test::noise(5 * kMiB));
+  f.add("y.bin", test::noise(2 * kMiB));
+  std::atomic<int> whole = 0;
+  {
+    std::vector<std::jthread> processes;
+    for (int i = 0; i < 2; ++i)
+      processes.emplace_back([&] {
+        const auto report = f.run();
+        EXPECT_TRUE(report) << report.error().message;
+        whole += report.has_value();
+      });
+  }
+  EXPECT_EQ(whole, 2);
+  for (const auto& [name, content] : f.contents)
+    EXPECT_TRUE(test::read_file(f.dir / name) == content) << name;
 }
 
 // T38, T39, F17: whichever call fails, the transfer stops with an error that says where, nothing
