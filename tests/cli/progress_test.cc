@@ -201,6 +201,18 @@ TEST(PlainProgress, IsALineForPeople) {
             "reading weights: 49 % (1 KiB of 2 KiB, 512 B/s, 2.0 s left)\n");
 }
 
+TEST(PlainProgress, SaysWhatComesBehindTheLastByte) {
+  ProgressView view = half_way();
+  view.done_bytes = view.total_bytes;
+  view.eta_seconds = 0;
+  EXPECT_EQ(left_text(view), "");
+  view.items[0].state = ItemState::Verifying;
+  EXPECT_EQ(written(make_plain_progress, view, false),
+            "reading weights: 49 % (2 KiB of 2 KiB, 512 B/s, verifying)\n");
+  view.done_bytes = 1024, view.eta_seconds = 2;
+  EXPECT_EQ(left_text(view), "2.0 s left") << "of other files";
+}
+
 TEST(JsonProgress, IsOneObjectALine) {
   std::string line = written(make_json_progress, half_way(), false);
   const size_t id = line.find(R"("task_id":")") + 11;

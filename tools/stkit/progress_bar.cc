@@ -113,10 +113,10 @@ class ProgressBar final : public ProgressStyle {
   static std::string total_line(const ProgressView& view, size_t label_width, size_t columns) {
     const std::string sizes =
         fmt::format("{} / {}", format_bytes(view.done_bytes), format_bytes(view.total_bytes));
-    std::string speed, left;
+    const std::string left = left_text(view);
+    std::string speed;
     if (view.bytes_per_second >= 1)
       speed = fmt::format("  {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
-    if (view.eta_seconds >= 0) left = fmt::format("{} left", format_seconds(view.eta_seconds));
     const std::string gap = left.empty() ? "" : "  ";
     const std::string tails[] = {sizes + speed + gap + left, sizes + gap + left, left};
     return line(view.action, label_width, view.share, tails, columns);

@@ -21,7 +21,7 @@ class PlainProgress final : public ProgressStyle {
                                    format_bytes(view.done_bytes), format_bytes(view.total_bytes));
     if (view.bytes_per_second >= 1)
       line += fmt::format(", {}/s", format_bytes(static_cast<uint64_t>(view.bytes_per_second)));
-    if (view.eta_seconds >= 0) line += fmt::format(", {} left", format_seconds(view.eta_seconds));
+    if (const std::string left = left_text(view); !left.empty()) line += ", " + left;
     console_.message(line + ")");
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "stkit/text.h"
+
 namespace stkit::cli {
 namespace {
 
@@ -30,6 +32,14 @@ unsigned whole_percent(Share share) {
   // enough.
   constexpr uint64_t kExact = UINT64_MAX / 100;
   return static_cast<unsigned>(done <= kExact ? done * 100 / total : done / (total / 100 + 1));
+}
+
+std::string left_text(const ProgressView& view) {
+  if (view.done_bytes < view.total_bytes)
+    return view.eta_seconds < 0 ? "" : format_seconds(view.eta_seconds) + " left";
+  const bool verifying =
+      std::ranges::find(view.items, ItemState::Verifying, &ProgressItem::state) != view.items.end();
+  return verifying ? "verifying" : "";
 }
 
 ProgressTracker::ProgressTracker(std::unique_ptr<ProgressStyle> style, Clock clock)

@@ -41,6 +41,10 @@ struct ProgressView {
   double elapsed_seconds = 0;
 };
 
+// "2.0 s left"; "verifying" once all bytes have moved and are being looked at; else nothing, for
+// what comes behind the last byte takes an unknown time.
+std::string left_text(const ProgressView& view);
+
 class ProgressStyle {
  public:
   // When to paint: not before `first`, then every `interval` if anything changed, and every
