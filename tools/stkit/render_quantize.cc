@@ -80,12 +80,17 @@ void write_tensors(Output& out, const Terminal& terminal, const QuantizePlan& pl
                             {"from", false, false, &Paint::cyan},
                             {"to", false, false, &Paint::cyan},
                             {"shape"},
-                            {"bytes", true}};
+                            {"bytes", true},
+                            {"why", false, true, &Paint::dim}};
   write_table(out, terminal, columns, plan.tensors().size(),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = plan.tensors()[i];
-                cells = {tensor.name, std::string(name(tensor.from)), std::string(name(tensor.to)),
-                         shape_text(tensor.shape), format_bytes(tensor.size_bytes)};
+                cells = {tensor.name,
+                         std::string(name(tensor.from)),
+                         std::string(name(tensor.to)),
+                         shape_text(tensor.shape),
+                         format_bytes(tensor.size_bytes),
+                         tensor.rule};
               });
 }
 
