@@ -7,6 +7,7 @@
 #include "io/output_conflict.h"
 #include "model/config.h"
 #include "model/profile.h"
+#include "ops/quantize/fit_types.h"
 #include "ops/quantize/output_layout.h"
 #include "ops/quantize/plan_rep.h"
 #include "ops/quantize/selection.h"
@@ -124,13 +125,24 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   }
   std::ranges::copy(rep->inputs.notes, std::back_inserter(rep->warnings));
   STKIT_TRY(selection.choose(rep->inputs, rep->importance.is_given()));
+  const bool gguf = selection.container() == QuantizeTarget::Gguf;
+  uint32_t file_type = selection.file_type();
+  const auto lay_out = [&] {
+    const OutputDescription description{rep->model, options, file_type, rep->importance,
+                                        rep->inputs};
+    return gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  };
+  if (options.fit_bytes) {
+    STKIT_TRY(fit_types(*options.fit_bytes, *rep, [&]() -> Result<uint64_t> {
+      STKIT_ASSIGN(const FilePlan file, lay_out());
+      return file.file_bytes;
+    }));
+    file_type = file_type_of_most(rep->inputs);
+  }
   STKIT_TRY(measure(*rep));
   STKIT_TRY(check_importance_is_used(*rep));
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
-  const bool gguf = selection.container() == QuantizeTarget::Gguf;
-  const OutputDescription description{rep->model, options, selection.file_type(), rep->importance,
-                                      rep->inputs};
-  auto layout = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  auto layout = lay_out();
   if (!layout) {
     Error error = std::move(layout).error().at(std::string(reference));
     if (gguf && error.hint.empty())
