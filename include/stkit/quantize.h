@@ -46,6 +46,9 @@ struct QuantizeOptions {
   // One of mix_names(), in any case; empty: `isq` for all weights. Mixes go by llama.cpp's names of
   // tensors.
   std::string mix = {};
+  // The most bytes that the output may take: types are chosen by tensor, from q2k to q8_0, with the
+  // least error that fits; `isq` and `mix` are of no use then.
+  std::optional<uint64_t> fit_bytes = {};
   // Glob of the output's tensor names, type: one of isq_names(), f32, f16 or bf16. The first that
   // matches counts.
   std::vector<std::pair<std::string, std::string>> tensor_types = {};
@@ -104,6 +107,7 @@ class QuantizePlan {
   //                                                    holds all its values
   //
   // Fails on whatever would make the work fail but for the disk and the values of the weights.
+  // Reads no weights but, with fit_bytes, a sample of them.
   static Result<QuantizePlan> make(std::string_view reference, const std::string& output,
                                    const QuantizeOptions& options);
   QuantizePlan(QuantizePlan&&) noexcept;

@@ -27,7 +27,7 @@ struct Options {
   std::string model, output, report;
   QuantizeOptions quantize;
   std::string slider, profile, target, on_non_finite = "error", min_cosine;
-  uint64_t bits = 0;
+  uint64_t bits = 0, fit_bytes = 0;
   std::vector<std::string> tensor_types, metadata;
   bool strict = false, no_sync = false, dry_run = false, verify = false;
 };
@@ -70,6 +70,7 @@ Result<QuantizeOptions> to_library(const Options& options) {
     out.target = static_cast<QuantizeTarget>(target - quantize_target_names().begin());
   }
   out.only_if_plain = !options.slider.empty();
+  if (options.fit_bytes > 0) out.fit_bytes = options.fit_bytes;
   for (const std::string& text : options.tensor_types) {
     STKIT_TRY(add_pair("--tensor-type", text, text.rfind('='), "GLOB=TYPE", out.tensor_types));
   }
@@ -213,6 +214,10 @@ void add_type_options(CLI::App& command, Options& o) {
       "From speed to quality: q4k, from 30 on q5k, from 70 on q6k; leaves quantized models alone");
   CLI::Option* profile = add_choice(command, "--profile", o.profile, isq_profile_names(),
                                     "What fits the device: q4k, q5k, q6k");
+  CLI::Option* fit = add_size(command, "--fit", o.fit_bytes,
+                              "Types by tensor, so that FILE takes at most so much, with the least "
+                              "error; a sample of the weights is read");
+  fit->excludes(isq)->excludes(mix)->excludes(bits)->excludes(slider)->excludes(profile);
   mix->excludes(isq)->excludes(bits)->excludes(slider)->excludes(profile);
   isq->excludes(bits)->excludes(slider)->excludes(profile);
   bits->excludes(slider)->excludes(profile);

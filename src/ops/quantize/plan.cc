@@ -7,6 +7,7 @@
 #include "io/output_conflict.h"
 #include "model/config.h"
 #include "model/profile.h"
+#include "ops/quantize/fit_types.h"
 #include "ops/quantize/output_layout.h"
 #include "ops/quantize/plan_rep.h"
 #include "ops/quantize/selection.h"
@@ -91,6 +92,12 @@ Result<void> check_importance_is_used(const QuantizeContents& rep) {
               rep.options.imatrix);
 }
 
+uint64_t size_of(std::span<const FilePlan> files) {
+  uint64_t bytes = 0;
+  for (const FilePlan& file : files) bytes += file.file_bytes;
+  return bytes;
+}
+
 }  // namespace
 
 QuantizePlan::QuantizePlan(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -125,13 +132,24 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
   }
   std::ranges::copy(rep->inputs.notes, std::back_inserter(rep->warnings));
   STKIT_TRY(selection.choose(rep->inputs, rep->importance.is_given()));
+  const bool gguf = selection.container() == QuantizeTarget::Gguf;
+  uint32_t file_type = selection.file_type();
+  const auto lay_out = [&] {
+    const OutputDescription description{rep->model, options,         file_type,
+                                        output,     rep->importance, rep->inputs};
+    return gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  };
+  if (options.fit_bytes) {
+    STKIT_TRY(fit_types(*options.fit_bytes, *rep, [&]() -> Result<uint64_t> {
+      STKIT_ASSIGN(const auto files, lay_out());
+      return size_of(files);
+    }));
+    file_type = file_type_of_most(rep->inputs);
+  }
   STKIT_TRY(measure(*rep));
   STKIT_TRY(check_importance_is_used(*rep));
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
-  const bool gguf = selection.container() == QuantizeTarget::Gguf;
-  const OutputDescription description{rep->model, options,         selection.file_type(),
-                                      output,     rep->importance, rep->inputs};
-  auto files = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
+  auto files = lay_out();
   if (!files) {
     Error error = std::move(files).error().at(std::string(reference));
     if (gguf && error.hint.empty())
@@ -153,11 +171,7 @@ std::vector<QuantizePlan::File> QuantizePlan::files() const {
   for (const FilePlan& file : rep_->files) files.push_back({file.name, file.file_bytes});
   return files;
 }
-uint64_t QuantizePlan::output_bytes() const {
-  uint64_t bytes = 0;
-  for (const FilePlan& file : rep_->files) bytes += file.file_bytes;
-  return bytes;
-}
+uint64_t QuantizePlan::output_bytes() const { return size_of(rep_->files); }
 uint64_t QuantizePlan::parameter_count() const { return rep_->parameters; }
 uint64_t QuantizePlan::fallback_parameters() const { return rep_->fallback_parameters; }
 std::span<const std::string> QuantizePlan::warnings() const { return rep_->warnings; }

@@ -1,0 +1,1 @@
+stkit quantize tiny -o out.gguf --fit 100KB

@@ -1,0 +1,1 @@
+stkit quantize tiny -o out.gguf --fit 600KB --dry-run
