@@ -13,6 +13,9 @@ namespace stkit::kernels {
 
 // Up to 8 bits: how often each code occurs says everything.
 void add_code_stats(DType dtype, std::span<const uint8_t> bytes, StatsAccumulator& into);
+// One block of F8_E4M3 or F8_E5M2 such as weights are: all finite, and spread around zero. False
+// for any other; then `stats` means nothing.
+bool usual_float8_stats(DType dtype, std::span<const uint8_t> block, StatsAccumulator& stats);
 // Integers of 16 to 64 bits.
 void add_integer_stats(DType dtype, std::span<const uint8_t> bytes, StatsAccumulator& into);
 // F16, BF16, F32, C64, F64.

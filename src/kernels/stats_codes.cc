@@ -107,13 +107,19 @@ void add_code_stats(DType dtype, std::span<const uint8_t> bytes, StatsAccumulato
   const CodeValues& values = *code_values(dtype);
   const DTypeInfo& row = info(dtype);
   const size_t block_bytes = kStatsBlockElements / row.block_elements * row.block_bytes;
+  const bool is_float8 = dtype == DType::F8_E4M3 || dtype == DType::F8_E5M2;
   while (!bytes.empty()) {
     const auto block = bytes.first(std::min(bytes.size(), block_bytes));
+    bytes = bytes.subspan(block.size());
+    StatsAccumulator usual;
+    if (is_float8 && usual_float8_stats(dtype, block, usual)) {
+      into.merge(usual);
+      continue;
+    }
     const Counts counts = row.block_elements == 1   ? count_bytes(block)
                           : row.block_elements == 2 ? count_f4(block)
                                                     : count_f6(block);
     into.merge(from_counts(counts, values));
-    bytes = bytes.subspan(block.size());
   }
 }
 

@@ -122,9 +122,11 @@ class LaneExtremes {
 };
 
 // Rows whose sums are kept in float before they are widened, or in registers before they are
-// stored.
-constexpr size_t kRowsPerGroup = 8;
-constexpr size_t kGroup = kLanes * kRowsPerGroup;
+// stored. The sums of 8 bits lose so little that there may be more of them.
+template <class Bits>
+constexpr size_t kRowsPerGroup = sizeof(Bits) == 1 ? 32 : 8;
+template <class Bits>
+constexpr size_t kGroup = kLanes * kRowsPerGroup<Bits>;
 
 // add_groups: the sums and extremes of whole groups of elements. Nothing is masked: where an
 // element is not finite, the extremes say so and the sums mean nothing.
@@ -157,16 +159,16 @@ constexpr size_t element_of_lane(Format, size_t lane) {
 template <class Format>
 Extremes<typename Format::Bits> add_groups(const uint8_t* data, size_t groups, LaneSums& sums) {
   using Bits = typename Format::Bits;
-  constexpr bool kNarrow = sizeof(Bits) == 2;
+  constexpr bool kNarrow = sizeof(Bits) <= 2;
   using Sum = std::conditional_t<kNarrow, float, double>;
   Bits bits;
   std::memcpy(&bits, data, sizeof(bits));
   auto extremes = Extremes<Bits>::of(bits);
-  for (size_t group = 0; group < groups; ++group, data += kGroup * sizeof(Bits)) {
+  for (size_t group = 0; group < groups; ++group, data += kGroup<Bits> * sizeof(Bits)) {
     for (size_t lane = 0; lane < kLanes; ++lane) {
       Sum sum = kNarrow ? Sum{0} : static_cast<Sum>(sums.sum[lane]);
       Sum squares = kNarrow ? Sum{0} : static_cast<Sum>(sums.squares[lane]);
-      for (size_t row = 0; row < kRowsPerGroup; ++row) {
+      for (size_t row = 0; row < kRowsPerGroup<Bits>; ++row) {
         const size_t element = row * kLanes + element_of_lane(Format(), lane);
         std::memcpy(&bits, data + element * sizeof(bits), sizeof(bits));
         extremes.add(Extremes<Bits>::of(bits));
@@ -223,12 +225,12 @@ Extremes<uint16_t> add_groups(const uint8_t* data, size_t groups, LaneSums& sums
   uint16_t first;
   std::memcpy(&first, data, sizeof(first));
   LaneExtremes<decltype(d)> extremes(first);
-  for (size_t group = 0; group < groups; ++group, data += kGroup * sizeof(uint16_t)) {
-    fetch_ahead<kGroup * sizeof(uint16_t)>(data);
+  for (size_t group = 0; group < groups; ++group, data += kGroup<uint16_t> * sizeof(uint16_t)) {
+    fetch_ahead<kGroup<uint16_t> * sizeof(uint16_t)>(data);
     for (size_t lane = 0; lane < kLanes / 2; lane += hn::Lanes(df)) {
       auto low_sum = hn::Zero(df), low_squares = hn::Zero(df);
       auto high_sum = hn::Zero(df), high_squares = hn::Zero(df);
-      for (size_t i = 0; i < kRowsPerGroup; ++i) {
+      for (size_t i = 0; i < kRowsPerGroup<uint16_t>; ++i) {
         const uint8_t* row = data + i * kRowBytes;
         extremes.add(load_elements(d, row + lane * sizeof(uint32_t)));
         auto low = hn::Undefined(df), high = hn::Undefined(df);
@@ -256,8 +258,8 @@ Extremes<uint32_t> add_groups(const uint8_t* data, size_t groups, LaneSums& sums
   uint32_t first;
   std::memcpy(&first, data, sizeof(first));
   LaneExtremes<decltype(d)> extremes(first);
-  for (size_t group = 0; group < groups; ++group, data += kGroup * sizeof(uint32_t)) {
-    fetch_ahead<kGroup * sizeof(uint32_t)>(data);
+  for (size_t group = 0; group < groups; ++group, data += kGroup<uint32_t> * sizeof(uint32_t)) {
+    fetch_ahead<kGroup<uint32_t> * sizeof(uint32_t)>(data);
     // Four vectors at a time hide the latency of the additions.
     for (size_t lane = 0; lane < kLanes; lane += 4 * doubles) {
       double* sum = sums.sum + lane;
@@ -266,7 +268,7 @@ Extremes<uint32_t> add_groups(const uint8_t* data, size_t groups, LaneSums& sums
       auto s2 = hn::Load(dd, sum + 2 * doubles), s3 = hn::Load(dd, sum + 3 * doubles);
       auto q0 = hn::Load(dd, squares), q1 = hn::Load(dd, squares + doubles);
       auto q2 = hn::Load(dd, squares + 2 * doubles), q3 = hn::Load(dd, squares + 3 * doubles);
-      for (size_t i = 0; i < kRowsPerGroup; ++i) {
+      for (size_t i = 0; i < kRowsPerGroup<uint32_t>; ++i) {
         const uint8_t* at = data + (i * kLanes + lane) * sizeof(float);
         extremes.add(load_elements(d, at));
         extremes.add(load_elements(d, at + 2 * doubles * sizeof(float)));
@@ -302,17 +304,18 @@ Extremes<uint32_t> add_groups(const uint8_t* data, size_t groups, LaneSums& sums
 template <class Format>
 Extremes<typename Format::Bits> add_elements(const uint8_t* data, size_t count, LaneSums& sums) {
   using Bits = typename Format::Bits;
-  const size_t groups = count / kGroup, rest = count % kGroup;
+  constexpr size_t kElements = kGroup<Bits>;
+  const size_t groups = count / kElements, rest = count % kElements;
   Bits first;
   std::memcpy(&first, data, sizeof(first));
   auto extremes = groups > 0 ? add_groups<Format>(data, groups, sums) : Extremes<Bits>::of(first);
   if (rest == 0) return extremes;
   // Padded twice: zeros leave the sums alone, and an element that is there the extremes.
-  Bits padded[kGroup] = {};
-  std::memcpy(padded, data + groups * kGroup * sizeof(Bits), rest * sizeof(Bits));
+  Bits padded[kElements] = {};
+  std::memcpy(padded, data + groups * kElements * sizeof(Bits), rest * sizeof(Bits));
   const auto* bytes = reinterpret_cast<const uint8_t*>(padded);
   add_groups<Format>(bytes, 1, sums);
-  for (size_t i = rest; i < kGroup; ++i) padded[i] = first;
+  for (size_t i = rest; i < kElements; ++i) padded[i] = first;
   LaneSums ignored;
   extremes.add(add_groups<Format>(bytes, 1, ignored));
   return extremes;

@@ -68,8 +68,11 @@ struct F16Format {
 
   template <class DF>
   static HWY_INLINE hn::Vec<DF> load(DF df, const uint8_t* from) {
-    const hn::Rebind<uint16_t, DF> du16;
-    const auto bits = load_elements(du16, from);
+    return widen(df, load_elements(hn::Rebind<uint16_t, DF>(), from));
+  }
+
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> widen(DF df, hn::Vec<hn::Rebind<uint16_t, DF>> bits) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 && !defined(HWY_DISABLE_F16C)
     return hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, DF>(), bits));
 #else

@@ -404,6 +404,21 @@ void add_entries(Cases& cases) {
   cases.insert(cases.end(), rows.begin(), rows.end());
 }
 
+// 720,000 empty tensors in 18 MB, each entry as short as the library takes it.
+std::string crowded_header() {
+  constexpr std::string_view kDigits = "abcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr size_t kCount = 720'000;
+  std::string header;
+  header.reserve(kCount * 25 + 2);
+  for (size_t i = 0; i < kCount; ++i) {
+    header += i == 0 ? "{\"" : ",\"";
+    for (size_t rest = i, letter = 0; letter < 4; ++letter, rest /= kDigits.size())
+      header += kDigits[rest % kDigits.size()];
+    header += "\":[\"U8\",[0],[0,0]]";
+  }
+  return header + "}";
+}
+
 void add_layouts(Cases& cases) {
   using enum Check;
   const Cases rows = {
@@ -487,6 +502,23 @@ void add_layouts(Cases& cases) {
        kRejects,
        {TrailingBytes},
        {}},
+      {"PDF behind the data",
+       bytes_at({{"a", "[0,4]"}}, 4, {"[4]"}) + "%PDF-1.7\n",
+       kRejects,
+       {TrailingBytes},
+       {}},
+      {"program behind the data",
+       bytes_at({{"a", "[0,4]"}}, 4, {"[4]"}) + "\x7F" + "ELF\x02\x01\x01",
+       kRejects,
+       {TrailingBytes},
+       {}},
+      // R0
+      {"entries that take far more memory than text",
+       file(crowded_header(), 0),
+       kAccepts,
+       {HeaderTooLarge},
+       "memory stays within 48 MiB and twice the text; millions of empty tensors with names of a "
+       "few letters would take five times theirs, and no writer makes them"},
   };
   cases.insert(cases.end(), rows.begin(), rows.end());
 }

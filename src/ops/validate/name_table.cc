@@ -1,7 +1,5 @@
 #include "ops/validate/name_table.h"
 
-#include <algorithm>
-
 #include "base/ascii.h"
 
 namespace stkit {

@@ -103,9 +103,15 @@ void expect_matches(const StatsAccumulator& got, const reference::Stats& want, d
       << got.standard_deviation() << " for " << want.standard_deviation;
 }
 
-// Squares of 16-bit floats are added by eights in float, whose rounding is 2^-24 at worst each.
+// Squares of 8 and 16 bits are added in float, whose rounding is 2^-24 at worst each.
 double tolerance_of(DType dtype) {
-  return dtype == DType::BF16 || dtype == DType::F16 ? 0x1p-23 : 1e-12;
+  switch (dtype) {
+    case DType::BF16:
+    case DType::F16:
+    case DType::F8_E4M3:
+    case DType::F8_E5M2: return 0x1p-23;
+    default: return 1e-12;
+  }
 }
 
 // On every target: like the reference, and the same bits as on the first.
@@ -222,6 +228,30 @@ TEST(Stats, OneOutlierAnywhere) {
     auto numbers = gaussian(10000, 0, 0.02);
     numbers[at] = 100;
     check(DType::F16, encode(DType::F16, numbers));
+  }
+}
+
+// Random codes hold a NaN soon, and so never take the way that weights do.
+TEST(Stats, BytesOfWeights) {
+  for (const DType dtype : {DType::F8_E4M3, DType::F8_E5M2}) {
+    for (const size_t count : {1u, 31u, 255u, 256u, 257u, 8191u, 40000u}) {
+      for (const uint8_t largest :
+           {uint8_t{0x30}, uint8_t{0x7B}}) {  // 0.5, and the largest finite one of E5M2
+        Bytes codes = random_bytes(count, largest);
+        for (std::byte& code : codes)
+          if ((code & std::byte{0x7F}) > std::byte{largest}) code &= std::byte{0x9F};
+        check(dtype, codes);
+        codes[count / 2] = std::byte{0x7F};  // NaN in both
+        check(dtype, codes);
+      }
+      check(dtype, Bytes(count, std::byte{0x80}));
+      check(dtype, Bytes(count, std::byte{0x01}));  // the smallest subnormal
+      check(dtype, Bytes(count, std::byte{0xFB}));
+    }
+    Bytes every;
+    for (int code = 0; code < 0x7C; ++code)
+      for (const int sign : {0, 0x80}) every.push_back(static_cast<std::byte>(code | sign));
+    check(dtype, every);
   }
 }
 
