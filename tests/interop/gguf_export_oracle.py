@@ -44,6 +44,7 @@ INTENDED = [
     ("phi3", "tokenizer.ggml.token_type", PHI3_OWN),
     ("phi3", "tokenizer.ggml.add_space_prefix", "what tokenizer_config.json says, as for others"),
     ("gptneox", "general.file_type", "theirs leaves it out"),
+    ("gpt-oss-mxfp4", "general.file_type", "the mix that was asked for"),
 ]
 
 # Their gptneox wants a field that transformers 5 stores under another name.
