@@ -126,10 +126,6 @@ void show(Session& session, const QuantizePlan& plan, const QuantizeReport* repo
   session.out().write(text + "\n");
 }
 
-std::string counted(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
-}
-
 void log_outcome(const QuantizePlan& plan, const QuantizeReport& report,
                  const QuantizeOptions& options) {
   const std::string_view done = options.on_non_finite == NonFinite::Zero ? "taken as zero" : "kept";

@@ -13,18 +13,8 @@
 namespace stkit::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;
-
 // Of tensors in a list that is about the worst of them.
 constexpr size_t kShown = 10;
-
-double share(uint64_t part, uint64_t whole) {
-  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
-}
-
-std::string counted(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
-}
 
 std::string types_text(const QuantizePlan& plan) {
   std::map<DType, uint64_t> counts;
@@ -43,9 +33,9 @@ std::string fidelity_text(const ErrorMetrics& errors) {
 
 void write_summary(Output& out, const Terminal& terminal, const QuantizePlan& plan,
                    const QuantizeReport* report) {
-  std::vector<Row> rows = {
-      {"size", fmt::format("{}, {:.0f} % of {}", format_bytes(plan.output_bytes()),
-                           share(plan.output_bytes(), plan.input_bytes()),
+  std::vector<Pair> rows = {
+      {"size", fmt::format("{}, {} of {}", format_bytes(plan.output_bytes()),
+                           percent_text(plan.output_bytes(), plan.input_bytes(), 0),
                            format_bytes(plan.input_bytes()))},
       {"weights", fmt::format("{} of {:.3f} bits", format_count(plan.parameter_count()),
                               plan.bits_per_weight())},
@@ -53,21 +43,13 @@ void write_summary(Output& out, const Terminal& terminal, const QuantizePlan& pl
   const auto fallbacks = std::ranges::count_if(
       plan.tensors(), [](const auto& tensor) { return tensor.instead_of.has_value(); });
   if (fallbacks > 0)
-    rows.emplace_back("fallbacks",
-                      fmt::format("{}, {:.1f} % of the weights",
-                                  counted(static_cast<uint64_t>(fallbacks), "tensor"),
-                                  share(plan.fallback_parameters(), plan.parameter_count())));
+    rows.emplace_back(
+        "fallbacks",
+        fmt::format("{}, {} of the weights", counted(static_cast<uint64_t>(fallbacks), "tensor"),
+                    percent_text(plan.fallback_parameters(), plan.parameter_count())));
   if (report != nullptr && report->total_error)
     rows.emplace_back("fidelity", fidelity_text(*report->total_error));
-  const Column columns[] = {{"", false, false, &Paint::dim}, {"", false, true}};
-  write_table(out, terminal, columns, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
-    cells[0] = rows[i].first;
-    cells[1] = rows[i].second;
-  });
-}
-
-void write_heading(Output& out, const Terminal& terminal, std::string_view text) {
-  out.write("\n" + Paint(terminal.color).bold(text) + "\n");
+  write_pairs(out, terminal, rows);
 }
 
 void write_fallbacks(Output& out, const Terminal& terminal, const QuantizePlan& plan) {
@@ -85,10 +67,9 @@ void write_fallbacks(Output& out, const Terminal& terminal, const QuantizePlan& 
   write_table(out, terminal, columns, std::min(fallbacks.size(), kShown),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = *fallbacks[i];
-                cells = {
-                    tensor.name, format_grouped(tensor.shape.back()),
-                    std::string(name(*tensor.instead_of)), std::string(name(tensor.to)),
-                    fmt::format("{:.1f} %", share(tensor.element_count, plan.parameter_count()))};
+                cells = {tensor.name, format_grouped(tensor.shape.back()),
+                         std::string(name(*tensor.instead_of)), std::string(name(tensor.to)),
+                         percent_text(tensor.element_count, plan.parameter_count())};
               });
   if (fallbacks.size() > kShown)
     out.write(fmt::format("  and {} more\n", format_grouped(fallbacks.size() - kShown)));
