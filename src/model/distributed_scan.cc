@@ -106,6 +106,14 @@ bool is_distributed_folder(std::span<const FolderEntry> listing) {
   return find_kind(listing, std::nullopt) != nullptr;
 }
 
+std::vector<std::string> distributed_subfolders(const Folder& folder,
+                                                std::span<const FolderEntry> listing) {
+  std::vector<std::string> prefixes;
+  for (const Place& place : find_in_folders(folder, listing, std::nullopt))
+    prefixes.push_back(place.prefix);
+  return prefixes;
+}
+
 Result<std::optional<ModelContents>> scan_distributed(std::shared_ptr<const Folder> folder,
                                                       std::string_view selected,
                                                       const OpenOptions& options) {

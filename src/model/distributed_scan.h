@@ -4,7 +4,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/model_contents.h"
 
@@ -12,6 +14,10 @@ namespace stkit {
 
 // Whether a folder's own files are such a checkpoint.
 bool is_distributed_folder(std::span<const FolderEntry> listing);
+
+// The folders in this one that are, but for those of an optimizer: "actor/".
+std::vector<std::string> distributed_subfolders(const Folder& folder,
+                                                std::span<const FolderEntry> listing);
 
 // Nothing when `selected`, or the folder where nothing is selected, is no such checkpoint: then it
 // is for the other formats. A file of one stands for all of it. Where the folder itself is none,

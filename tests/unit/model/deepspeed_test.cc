@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "stkit/model.h"
@@ -322,6 +325,39 @@ TEST(DeepSpeed, TheTagIsChosen) {
   ASSERT_FALSE(several.has_value());
   EXPECT_NE(several.error().message.find("'global_step7', 'global_step8'"), std::string::npos)
       << several.error().message;
+}
+
+// As DeepSpeed 0.19.8 wrote them, see tests/data/deepspeed/remake.py.
+TEST(DeepSpeed, RealCheckpointsAreReadAtEveryStage) {
+  for (int stage_of = 0; stage_of <= 3; ++stage_of) {
+    SCOPED_TRACE("stage " + std::to_string(stage_of));
+    const auto model = Model::open(STKIT_TEST_DATA "/deepspeed/stage" + std::to_string(stage_of));
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    EXPECT_EQ(model->format(), FileFormat::DeepSpeed);
+    EXPECT_EQ(model->tensors().size(), 6u);
+    const std::pair<const char*, std::vector<float>> expected[] = {
+        {"embed.weight", counting(0, 15)}, {"head.weight", counting(0, 15)},
+        {"up.weight", counting(10, 21)},   {"up.bias", counting(20, 7)},
+        {"frozen", counting(30, 3)},
+    };
+    for (const auto& [name, wanted] : expected) {
+      SCOPED_TRACE(name);
+      const TensorInfo* const tensor = model->find(name);
+      ASSERT_NE(tensor, nullptr);
+      if (tensor->dtype == DType::F32) {
+        EXPECT_EQ(values<float>(*model, name), wanted);
+        continue;
+      }
+      // What is not trained is kept in 16 bits alone, at stage 0 everything is.
+      EXPECT_EQ(tensor->dtype, DType::BF16);
+      EXPECT_TRUE(stage_of == 0 || std::string_view(name) == "frozen");
+      std::vector<float> wide;
+      for (const uint16_t half : values<uint16_t>(*model, name))
+        wide.push_back(std::bit_cast<float>(uint32_t{half} << 16));
+      EXPECT_EQ(wide, wanted);
+    }
+    EXPECT_EQ(values<int64_t>(*model, "positions"), (std::vector<int64_t>{40, 41, 42, 43}));
+  }
 }
 
 }  // namespace
