@@ -38,7 +38,7 @@ Runs shard(const Runs& runs, uint64_t parts, uint64_t index) {
 }
 
 // First into `factor` pieces, each of those into the parts; a process holds its part of every
-// piece.
+// piece. As shard() where there is one piece.
 Runs strided_shard(const Runs& runs, uint64_t factor, uint64_t parts, uint64_t index) {
   Runs all;
   for (uint64_t piece = 0; piece < factor; ++piece) {
@@ -49,24 +49,30 @@ Runs strided_shard(const Runs& runs, uint64_t factor, uint64_t parts, uint64_t i
   return all;
 }
 
-// The dimensions of the mesh that split `dimension`, in the order in which they do.
-std::vector<size_t> splitters(size_t dimension, const std::vector<Placement>& placements,
-                              const MeshPlace& mesh) {
-  std::vector<size_t> order;
+// One dimension of the mesh that splits a dimension of the tensor.
+struct Split {
+  size_t by;
+  uint64_t factor;
+};
+
+// In the order in which they do.
+std::vector<Split> splits_of(size_t dimension, const std::vector<Placement>& placements,
+                             const MeshPlace& mesh) {
+  std::vector<Split> splits;
   for (size_t i = 0; i < placements.size(); ++i)
     if (placements[i].kind != Placement::Kind::Replicate && placements[i].dimension == dimension)
-      order.push_back(i);
+      splits.push_back({i, placements[i].split_factor});
   // FSDP over tensor parallelism: the mesh's last dimension split first, which a stride stands for.
   // Taken at its word that would deal uneven tensors otherwise than FSDP does.
-  for (size_t i = 0; i + 1 < order.size(); ++i) {
+  for (size_t i = 0; i + 1 < splits.size(); ++i) {
     uint64_t behind = 1;
-    for (size_t j = i + 1; j < order.size(); ++j) behind *= mesh.size[order[j]];
-    const Placement& placement = placements[order[i]];
-    if (placement.kind == Placement::Kind::StridedShard && placement.split_factor == behind)
-      std::rotate(order.begin() + static_cast<std::ptrdiff_t>(i),
-                  order.begin() + static_cast<std::ptrdiff_t>(i) + 1, order.end());
+    for (size_t j = i + 1; j < splits.size(); ++j) behind *= mesh.size[splits[j].by];
+    if (splits[i].factor == 1 || splits[i].factor != behind) continue;
+    splits[i].factor = 1;
+    const auto place = splits.begin() + static_cast<std::ptrdiff_t>(i);
+    std::rotate(place, place + 1, splits.end());
   }
-  return order;
+  return splits;
 }
 
 }  // namespace
@@ -85,15 +91,13 @@ std::vector<std::vector<IndexRun>> dealt_runs(const std::vector<uint64_t>& shape
   for (size_t dimension = 0; dimension < shape.size(); ++dimension) {
     Runs runs;
     if (shape[dimension] > 0) runs.push_back({0, shape[dimension]});
-    const bool told = dimension < order.size() && !order[dimension].empty();
-    const auto by = told ? order[dimension] : splitters(dimension, placements, mesh);
-    for (size_t i = 0; i < by.size(); ++i) {
-      const Placement& placement = placements[by[i]];
-      const uint64_t parts = mesh.size[by[i]], index = mesh.coordinate[by[i]];
-      const bool strided = placement.kind == Placement::Kind::StridedShard && !told;
-      runs = strided ? strided_shard(runs, placement.split_factor, parts, index)
-                     : shard(runs, parts, index);
-    }
+    std::vector<Split> splits;
+    if (dimension < order.size() && !order[dimension].empty())
+      for (const size_t by : order[dimension]) splits.push_back({by, 1});
+    else
+      splits = splits_of(dimension, placements, mesh);
+    for (const auto& [by, factor] : splits)
+      runs = strided_shard(runs, factor, mesh.size[by], mesh.coordinate[by]);
     held.push_back(std::move(runs));
   }
   return held;
