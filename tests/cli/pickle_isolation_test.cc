@@ -115,7 +115,8 @@ TEST_F(PickleIsolation, MergeOpensTheCheckpointAndItsOutput) {
   EXPECT_EQ(done.result.exit_code, 0) << done.result.err;
   expect_alone(done);
   for (const std::string& path : done.opened)
-    EXPECT_TRUE(path == "." || path == "run" || path == "run/model.pt" || path.starts_with("out"))
+    EXPECT_TRUE(path == "." || path == "run" || path == "run/model.pt" ||
+                path == "run/config.json" || path.starts_with("out"))
         << path;
   EXPECT_TRUE(done.opened.contains("run/model.pt"));
   EXPECT_TRUE(fs::exists(folder_ / "out/model.safetensors"));
