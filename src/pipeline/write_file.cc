@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "io/block_sharing.h"
 #include "stkit/dtype.h"
 
 namespace stkit {
@@ -26,12 +27,20 @@ std::span<std::byte> scratch(size_t bytes) {
   return std::span(buffer).first(bytes);
 }
 
+DType input_dtype(const TensorRecipe& recipe) {
+  return recipe.source == nullptr ? recipe.input->dtype() : recipe.source->dtype;
+}
+
+std::optional<ByteRun> input_run(const TensorRecipe& recipe) {
+  return recipe.source == nullptr ? recipe.input->run() : recipe.source->run();
+}
+
 // The bytes of an output tensor that is no plain copy of a run of bytes.
 class TensorProducer final : public BlockProducer {
  public:
   TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype)
-      : model_(model), recipe_(recipe), dtype_(dtype) {
-    const uint64_t in_block = info(recipe.source->dtype).block_elements;
+      : model_(model), recipe_(recipe), from_(input_dtype(recipe)), dtype_(dtype) {
+    const uint64_t in_block = info(from_).block_elements;
     unit_elements_ = recipe.encoding == nullptr ? in_block : recipe.encoding->unit_elements();
     STKIT_CHECK(unit_elements_ % in_block == 0 && unit_elements_ % info(dtype).block_elements == 0);
   }
@@ -39,17 +48,16 @@ class TensorProducer final : public BlockProducer {
   uint64_t unit_bytes() const { return bytes_of(dtype_, unit_elements_); }
 
   Result<void> produce(uint64_t first_block, std::span<std::byte> out) override {
-    const TensorInfo& source = *recipe_.source;
     uint64_t first = first_block * unit_elements_;
     uint64_t left = out.size() / unit_bytes() * unit_elements_;
-    if (recipe_.encoding == nullptr) return model_.read(source, first, left, out);
+    if (recipe_.encoding == nullptr) return read(first, left, out);
 
-    const uint64_t in_unit = bytes_of(source.dtype, unit_elements_);
+    const uint64_t in_unit = bytes_of(from_, unit_elements_);
     const uint64_t piece = std::max<uint64_t>(kInputPieceBytes / in_unit, 1) * unit_elements_;
     while (left > 0) {
       const uint64_t count = std::min(piece, left);
-      const auto in = scratch(static_cast<size_t>(bytes_of(source.dtype, count)));
-      STKIT_TRY(model_.read(source, first, count, in));
+      const auto in = scratch(static_cast<size_t>(bytes_of(from_, count)));
+      STKIT_TRY(read(first, count, in));
       const auto part = out.first(static_cast<size_t>(bytes_of(dtype_, count)));
       STKIT_TRY(recipe_.encoding->encode(first, in, part));
       out = out.subspan(part.size());
@@ -60,18 +68,31 @@ class TensorProducer final : public BlockProducer {
   }
 
  private:
+  Result<void> read(uint64_t first, uint64_t count, std::span<std::byte> out) const {
+    return recipe_.source == nullptr ? recipe_.input->read(first, count, out)
+                                     : model_.read(*recipe_.source, first, count, out);
+  }
+
   const Model& model_;
   const TensorRecipe& recipe_;
-  const DType dtype_;
+  const DType from_, dtype_;
   uint64_t unit_elements_;
 };
 
 // The segments of one file, and what computes them.
 class Segments {
  public:
-  Segments(const Model& model, const OutputPlan& plan, uint32_t progress_item)
-      : model_(model), plan_(plan), progress_item_(progress_item) {}
+  Segments(const Model& model, const OutputPlan& plan, const FilePlan& file,
+           const WriteFileOptions& options)
+      : model_(model), plan_(plan), progress_item_(options.progress_item) {
+    add_header(file.header);
+    for (const FilePlan::Tensor& tensor : file.tensors) add_tensor(tensor);
+    fill_up_to(file.file_bytes);
+  }
 
+  std::span<const Segment> all() const { return segments_; }
+
+ private:
   void add_header(const std::string& header) {
     add(0, header.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(header.data())});
   }
@@ -80,7 +101,7 @@ class Segments {
     fill_up_to(tensor.offset_bytes);
     if (tensor.size_bytes == 0) return;
     const TensorRecipe& recipe = plan_.recipes[tensor.recipe];
-    const auto run = recipe.source->run();
+    const auto run = input_run(recipe);
     if (recipe.encoding == nullptr && run) {
       if (!extend_copy(tensor, *run))
         add(tensor.offset_bytes, tensor.size_bytes,
@@ -98,9 +119,6 @@ class Segments {
     if (end_ < offset) add(end_, offset - end_, Segment::Zeros{});
   }
 
-  std::span<const Segment> all() const { return segments_; }
-
- private:
   void add(uint64_t offset, uint64_t size, decltype(Segment::content) content) {
     segments_.push_back({offset, size, content, progress_item_});
     end_ = offset + size;
@@ -131,14 +149,15 @@ class Segments {
 
 Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
                                   AtomicOutput& output, const WriteFileOptions& options) {
-  const FilePlan& file = plan.files[index];
-  Segments segments(model, plan, options.progress_item);
-  segments.add_header(file.header);
-  for (const FilePlan::Tensor& tensor : file.tensors) segments.add_tensor(tensor);
-  segments.fill_up_to(file.file_bytes);
+  const Segments segments(model, plan, plan.files[index], options);
   return assemble(
       output, segments.all(),
       {[&](uint32_t source) { return model.open_file(source); }, options.io, options.run});
+}
+
+uint64_t shareable_bytes(const Model& model, const OutputPlan& plan, size_t index,
+                         uint64_t block_bytes) {
+  return shareable_bytes(Segments(model, plan, plan.files[index], {}).all(), block_bytes);
 }
 
 }  // namespace stkit

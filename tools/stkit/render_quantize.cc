@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 
 #include "render_inspect.h"
 #include "stkit/text.h"
@@ -81,23 +80,25 @@ void write_tensors(Output& out, const Terminal& terminal, const QuantizePlan& pl
                             {"from", false, false, &Paint::cyan},
                             {"to", false, false, &Paint::cyan},
                             {"shape"},
-                            {"bytes", true}};
+                            {"bytes", true},
+                            {"why", false, true, &Paint::dim}};
   write_table(out, terminal, columns, plan.tensors().size(),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = plan.tensors()[i];
-                cells = {tensor.name, std::string(name(tensor.from)), std::string(name(tensor.to)),
-                         shape_text(tensor.shape), format_bytes(tensor.size_bytes)};
+                cells = {tensor.name,
+                         std::string(name(tensor.from)),
+                         std::string(name(tensor.to)),
+                         shape_text(tensor.shape),
+                         format_bytes(tensor.size_bytes),
+                         tensor.rule};
               });
 }
 
 // Those with the largest errors against the size of their weights.
 void write_worst(Output& out, const Terminal& terminal, const QuantizePlan& plan,
                  const QuantizeReport& report) {
-  std::vector<uint32_t> order(report.errors.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater{},
-                           [&](uint32_t i) { return report.errors[i].relative_rmse; });
-  order.resize(std::min(order.size(), kShown));
+  const std::vector<uint32_t> order = worst_tensors(report, kShown);
+  if (order.empty()) return;
   write_heading(out, terminal, "Largest errors");
   const Column columns[] = {{"name", false, true}, {"type", false, false, &Paint::cyan},
                             {"cosine", true},      {"relative rmse", true},
