@@ -22,7 +22,8 @@ struct Checkpoint {
   std::string step;  // the number in its name, as written; empty when there is none
 };
 
-// Every folder below `run_folder` that holds weights, and every one that is named like a checkpoint
+// Every folder below `run_folder` that holds weights, of any kind that a training saves, and every
+// one that is named like a checkpoint
 // ("checkpoint-500", "global_step100") even if none are in it: it should have some. In natural
 // order. Nothing inside a checkpoint is one. Not followed: symbolic links (a `latest` that leads to
 // a checkpoint is no second one), hidden folders, and `leave_out`.

@@ -48,8 +48,11 @@ struct OpenOptions {
   // Of a PyTorch checkpoint: the path of the dict that is the model ("model.ema"), where it holds
   // several. Empty: the only one there is.
   // Of a DeepSpeed checkpoint, "module" means the 16-bit weights instead of the optimizer's.
+  // Of a torch.distributed checkpoint the same, by the names that were saved.
   std::string key = {};
   std::string tag = {};  // of a DeepSpeed checkpoint; empty: what its file `latest` says
+  // The kind to take where a folder holds several. Unsupported, if it holds none of it.
+  std::optional<FileFormat> format = {};
   // For addresses, and for names like ORG/NAME when no such path exists. Without it both are
   // refused.
   ReferenceOpener remote = {};

@@ -62,7 +62,7 @@ constexpr Rule kAllowed[] = {
      "{DTensor,DTensorSpec,TensorMeta,Shard,_StridedShard,Replicate,Partial,_Partial,DeviceMesh,"
      "ShardOrderEntry}"},
     {"torch.distributed.{device_mesh,_tensor.device_mesh}", "{DeviceMesh,_MeshLayout}"},
-    {"torch.distributed._mesh_layout", "_MeshLayout"},
+    {"torch.distributed._mesh_layout", "{_MeshLayout,_FlatLayout}"},
     {"torch._C._distributed", "{Shard,_StridedShard,Replicate,Partial,Placement}"},
     {"torch.distributed.checkpoint.metadata",
      "{Metadata,TensorStorageMetadata,BytesStorageMetadata,TensorProperties,ChunkStorageMetadata,"

@@ -15,6 +15,7 @@
 #include <expected>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,8 @@ struct TorchTensor {
   uint8_t swap_bytes = 0;
 };
 
+struct TorchPart;  // see torch_part.h
+
 struct TorchProblem {
   Check check;
   std::string message;
@@ -58,6 +61,8 @@ class TorchFile {
   bool is_tensor(PickleId id) const;
   // REQUIRES: is_tensor(id).
   std::expected<TorchTensor, TorchProblem> tensor(PickleId id) const;
+  // The same, but also of tensors of which the file holds only a part.
+  std::expected<TorchPart, TorchProblem> part(PickleId id) const;
 
  private:
   friend class TorchFileReader;
@@ -72,6 +77,7 @@ class TorchFile {
                                                     unsigned depth) const;
   std::expected<TorchTensor, TorchProblem> rebuild(std::span<const PickleId> arguments,
                                                    const TorchType* dtype) const;
+  std::expected<TorchPart, TorchProblem> distributed(std::span<const PickleId> call) const;
   std::expected<View, TorchProblem> storage(PickleId id) const;
 
   std::vector<std::byte> bytes_;  // that pickle_ looks into

@@ -7,6 +7,7 @@
 #include "base/checked_math.h"
 #include "formats/finding_log.h"
 #include "formats/torch_file.h"
+#include "formats/torch_part.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -34,7 +35,6 @@ constexpr Refusal kRefusals[] = {
     {"_rebuild_qtensor", "a tensor quantized by PyTorch"},
     {"_rebuild_meta_tensor_no_storage", "a meta tensor, which has no data"},
     {"_rebuild_nested_tensor", "a nested tensor"},
-    {"_rebuild_wrapper_subclass", "a part of a distributed tensor"},
     {"_rebuild_device_tensor_from_numpy", "a tensor of another device inside the pickle"},
 };
 
@@ -118,6 +118,11 @@ std::expected<TorchTensor, TorchProblem> TorchFile::evaluate(PickleId callable, 
     if (name == refusal.name) return unreadable(fmt::format("it is {}", refusal.what));
   if (name.starts_with("_rebuild_from_type")) {
     if (parts.size() < 3) return bad("it lacks arguments");
+    if (parts.size() > 3 && p.is_global(parts[0], "torch._utils", "_rebuild_wrapper_subclass")) {
+      STKIT_ASSIGN(TorchPart part, distributed(parts));
+      if (part.is_whole()) return std::move(part.local);
+      return unreadable("it is a part of a distributed tensor; name the folder of all its parts");
+    }
     return evaluate(parts[0], parts[2], depth + 1);
   }
   const bool wraps = name.starts_with("_rebuild_parameter") || name == "Parameter" ||

@@ -133,11 +133,15 @@ Result<void> take_single_file(const Folder& folder, std::string_view selected, B
 }
 
 // Safetensors before all others: the same weights, without what pickles bring along.
-FileFormat choose_format(const Bundle& bundle) {
-  const bool safetensors = std::ranges::any_of(bundle.listing, [](const FolderEntry& entry) {
-    return is_weights_name(entry.name) || is_index_name(entry.name);
-  });
-  if (safetensors || !is_folder_of_pytorch_weights(bundle.listing)) return FileFormat::Safetensors;
+FileFormat choose_format(const Bundle& bundle, std::optional<FileFormat> wanted) {
+  const auto holds = [&](FileFormat format) {
+    return std::ranges::any_of(bundle.listing, [&](const FolderEntry& entry) {
+      return is_weights_name(entry.name, format) || is_index_name(entry.name, format);
+    });
+  };
+  if (wanted == FileFormat::PyTorch && holds(FileFormat::PyTorch)) return FileFormat::PyTorch;
+  if (holds(FileFormat::Safetensors) || !is_folder_of_pytorch_weights(bundle.listing))
+    return FileFormat::Safetensors;
   return FileFormat::PyTorch;
 }
 
@@ -150,7 +154,8 @@ bool is_index_of_pytorch_files(const ShardIndex& index) {
 }  // namespace
 
 Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
-                           uint64_t max_index_bytes) {
+                           const OpenOptions& options) {
+  const uint64_t max_index_bytes = options.max_header_bytes;  // an index is read whole
   Bundle bundle;
   bundle.subfolder = folder_prefix(selected);
   STKIT_ASSIGN(bundle.listing, folder.list(without_slash(bundle.subfolder)));
@@ -171,7 +176,7 @@ Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
     bundle.format =
         is_index_of_pytorch_files(*index) ? FileFormat::PyTorch : FileFormat::Safetensors;
   else
-    bundle.format = choose_format(bundle);
+    bundle.format = choose_format(bundle, options.format);
   if (!index) {
     if (const FolderEntry* entry = choose_index(folder, bundle)) {
       index_name = entry->name;

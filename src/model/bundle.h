@@ -38,8 +38,8 @@ struct Bundle {
 
 // `selected` is a weight file, an index or a config.json of the folder, or empty for all of it.
 // What a selected file is, is found out by its content. Unsupported when there are weights, but
-// in another format; an index that is read whole takes at most `max_index_bytes`.
+// in another format.
 Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
-                           uint64_t max_index_bytes);
+                           const OpenOptions& options);
 
 }  // namespace stkit

@@ -86,10 +86,7 @@ Result<std::string> tag_folder(const Folder& folder, std::string_view subfolder,
                   "name another one of the folder with --tag", path);
     return chosen + "/";
   }
-  std::vector<std::string> tags;
-  for (const FolderEntry& entry : listing)
-    if (entry.kind == EntryKind::Folder && has_states(folder, entry.name))
-      tags.emplace_back(base_name(entry.name));
+  const std::vector<std::string> tags = deepspeed_tags(folder, listing);
   if (tags.size() == 1) return tags.front() + "/";
   return fail(ErrorCode::NotFound,
               tags.empty()
@@ -99,6 +96,15 @@ Result<std::string> tag_folder(const Folder& folder, std::string_view subfolder,
 }
 
 }  // namespace
+
+std::vector<std::string> deepspeed_tags(const Folder& folder,
+                                        std::span<const FolderEntry> listing) {
+  std::vector<std::string> tags;
+  for (const FolderEntry& entry : listing)
+    if (entry.kind == EntryKind::Folder && has_states(folder, entry.name))
+      tags.emplace_back(base_name(entry.name));
+  return tags;
+}
 
 bool is_deepspeed_folder(std::span<const FolderEntry> listing) {
   return std::ranges::any_of(listing, [](const FolderEntry& entry) {

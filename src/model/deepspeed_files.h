@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct DeepSpeedFiles {
 
 // Whether a folder is one of a checkpoint or of a tag, by the names in it.
 bool is_deepspeed_folder(std::span<const FolderEntry> listing);
+
+// The folders in this one that hold the states of a tag.
+std::vector<std::string> deepspeed_tags(const Folder& folder, std::span<const FolderEntry> listing);
 
 // `tag` chooses among several; empty: what `latest` says, or the only one there is.
 Result<DeepSpeedFiles> find_deepspeed_files(const Folder& folder, std::string_view subfolder,

@@ -79,7 +79,7 @@ class Planner {
   Planner(const ZeroCheckpoint& checkpoint, std::vector<Finding>& findings)
       : checkpoint_(checkpoint), findings_(findings) {}
 
-  std::vector<ZeroTensor> plan() {
+  std::vector<AssembledTensor> plan() {
     const ZeroModelState& state = checkpoint_.states.front();
     add_buffers(state);
     if (checkpoint_.partitions.empty()) {
@@ -110,7 +110,7 @@ class Planner {
     return of_model.empty() ? checkpoint_.partitions.front().shapes : of_model;
   }
 
-  void add(ZeroTensor tensor) {
+  void add(AssembledTensor tensor) {
     if (names_.insert(tensor.name).second) tensors_.push_back(std::move(tensor));
   }
 
@@ -131,8 +131,8 @@ class Planner {
       if (buffers.contains(name)) add_view(name, tensor, checkpoint_.state_files[0]);
   }
 
-  ZeroTensor start(const ZeroParameter& parameter, const Chain& chain) const {
-    ZeroTensor tensor{parameter.name, chain.dtype().value_or(DType::F32), parameter.shape, {}};
+  AssembledTensor start(const ZeroParameter& parameter, const Chain& chain) const {
+    AssembledTensor tensor{parameter.name, chain.dtype().value_or(DType::F32), parameter.shape, {}};
     tensor.boxes.shape = {0};
     tensor.boxes.unit_bytes = info(tensor.dtype).block_bytes;
     return tensor;
@@ -164,7 +164,7 @@ class Planner {
       if (!wanted || !fits(*wanted, chain.length(), 2 * ranks()))
         return mismatch(fmt::format("group {}", group), wanted, chain.length());
       for (const ZeroParameter& parameter : shapes()[group]) {
-        ZeroTensor tensor = start(parameter, chain);
+        AssembledTensor tensor = start(parameter, chain);
         const uint64_t count = *element_count(parameter.shape);
         if (count > 0) chain.cut(used, count, tensor.boxes);
         used += count;
@@ -219,7 +219,7 @@ class Planner {
     for (const auto& group : shapes())
       for (const ZeroParameter& parameter : group) {
         const uint64_t count = *element_count(parameter.shape), part = share(count);
-        ZeroTensor tensor = start(parameter, chains[0]);
+        AssembledTensor tensor = start(parameter, chains[0]);
         for (uint64_t rank = 0, left = count; rank < ranks() && left > 0; ++rank) {
           const uint64_t taken = std::min(part, left);
           chains[rank].cut(used, taken, tensor.boxes);
@@ -253,16 +253,16 @@ class Planner {
                            format_grouped(chain.length())));
         continue;
       }
-      ZeroTensor tensor = start(parameter, chain);
+      AssembledTensor tensor = start(parameter, chain);
       if (count > 0) chain.cut(0, count, tensor.boxes);
       add(std::move(tensor));
     }
   }
 
   void add_alias(const std::string& alias, const std::string& kept) {
-    const auto found = std::ranges::find(tensors_, kept, &ZeroTensor::name);
+    const auto found = std::ranges::find(tensors_, kept, &AssembledTensor::name);
     if (found == tensors_.end()) return;  // check_module() tells
-    ZeroTensor tensor = *found;
+    AssembledTensor tensor = *found;
     tensor.name = alias;
     add(std::move(tensor));
   }
@@ -284,14 +284,14 @@ class Planner {
 
   const ZeroCheckpoint& checkpoint_;
   std::vector<Finding>& findings_;
-  std::vector<ZeroTensor> tensors_;
+  std::vector<AssembledTensor> tensors_;
   std::set<std::string> names_;
 };
 
 }  // namespace
 
-std::vector<ZeroTensor> plan_zero(const ZeroCheckpoint& checkpoint,
-                                  std::vector<Finding>& findings) {
+std::vector<AssembledTensor> plan_zero(const ZeroCheckpoint& checkpoint,
+                                       std::vector<Finding>& findings) {
   return Planner(checkpoint, findings).plan();
 }
 

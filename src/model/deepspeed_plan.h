@@ -5,19 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "model/assembled.h"
 #include "model/deepspeed_state.h"
-#include "model/tensor_boxes.h"
-#include "stkit/dtype.h"
 #include "stkit/finding.h"
 
 namespace stkit {
-
-struct ZeroTensor {
-  std::string name;
-  DType dtype = DType::F32;
-  std::vector<uint64_t> shape;
-  BoxedTensor boxes;
-};
 
 // All files of a checkpoint, by rank, with their places among the model's files. There is one
 // state of the model in stages 0 to 2 and one of each rank in stage 3.
@@ -31,6 +23,7 @@ struct ZeroCheckpoint {
 
 // Every parameter, frozen or not, every buffer and every alias, each name once. What does not add
 // up to the last element is a finding with both numbers.
-std::vector<ZeroTensor> plan_zero(const ZeroCheckpoint& checkpoint, std::vector<Finding>& findings);
+std::vector<AssembledTensor> plan_zero(const ZeroCheckpoint& checkpoint,
+                                       std::vector<Finding>& findings);
 
 }  // namespace stkit

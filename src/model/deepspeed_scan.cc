@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/parallel.h"
 #include "formats/finding_log.h"
 #include "formats/safetensors_reader.h"
-#include "model/companions.h"
+#include "model/assembled.h"
 #include "model/deepspeed_files.h"
 #include "model/deepspeed_plan.h"
 #include "model/listing.h"
@@ -41,7 +40,9 @@ class DeepSpeedScan {
     checkpoint_.path = folder_->path_of(files.prefix);
     if (sound()) STKIT_TRY(read_states(files));
     if (sound()) check_ranks(files);
-    if (sound()) take_tensors(plan_zero(checkpoint_, contents_.findings));
+    if (sound())
+      take_assembled_tensors(plan_zero(checkpoint_, contents_.findings),
+                             checkpoint_.state_files.front(), contents_);
     return std::move(contents_);
   }
 
@@ -58,27 +59,10 @@ class DeepSpeedScan {
   }
 
   void list_files(const DeepSpeedFiles& files, const std::vector<FolderEntry>& listing) {
-    const auto add = [&](const FolderEntry& entry, FileRole role) {
-      contents_.files.push_back({.name = entry.name,
-                                 .path = folder_->path_of(entry.name),
-                                 .size_bytes = entry.size_bytes,
-                                 .role = role});
-    };
-    for (const auto& [rank, entry] : files.model_states) add(entry, FileRole::Weights);
-    for (const auto& [rank, entry] : files.optim_states) add(entry, FileRole::Weights);
-    for (const FolderEntry& entry : listing)
-      if (entry.kind == EntryKind::File && !is_weights_name(entry.name, FileFormat::PyTorch) &&
-          !is_weights_name(entry.name))
-        if (const auto role = companion_role(entry)) add(entry, *role);
-    std::ranges::sort(contents_.files, {}, &ModelFile::name);
-    std::vector<std::string> names;
-    for (const ModelFile& file : contents_.files) names.push_back(file.name);
-    contents_.pool = std::make_unique<FilePool>(folder_, std::move(names));
-  }
-
-  uint32_t index_of(const FolderEntry& entry) const {
-    const auto found = std::ranges::lower_bound(contents_.files, entry.name, {}, &ModelFile::name);
-    return static_cast<uint32_t>(found - contents_.files.begin());
+    std::vector<FolderEntry> weights;
+    for (const auto& [rank, entry] : files.model_states) weights.push_back(entry);
+    for (const auto& [rank, entry] : files.optim_states) weights.push_back(entry);
+    list_assembled_files(weights, listing, contents_);
   }
 
   // Ranks are read by many threads; what they find is put in their order.
@@ -87,7 +71,8 @@ class DeepSpeedScan {
                         Result<std::optional<State>> (*read)(const RandomAccessFile&, uint64_t,
                                                              std::vector<Finding>&),
                         std::vector<State>& states, std::vector<uint32_t>& files) {
-    for (const auto& [rank, entry] : entries) files.push_back(index_of(entry));
+    for (const auto& [rank, entry] : entries)
+      files.push_back(assembled_file(contents_, entry.name));
     std::vector<std::optional<State>> found(files.size());
     std::vector<std::vector<Finding>> findings(files.size());
     STKIT_TRY(parallel_for(
@@ -156,35 +141,6 @@ class DeepSpeedScan {
         return report(
             Check::MixedSteps,
             fmt::format("files of steps {} and {}", *checkpoint_.states.front().step, *state.step));
-  }
-
-  void take_tensors(std::vector<ZeroTensor> tensors) {
-    contents_.storage.emplace_back();
-    Arena& storage = contents_.storage.back();
-    for (ZeroTensor& from : tensors) {
-      TensorInfo tensor;
-      tensor.name = storage.copy(from.name);
-      tensor.shape = storage.copy(std::span<const uint64_t>(from.shape));
-      tensor.element_count = element_count(from.shape).value_or(0);
-      tensor.size_bytes = storage_bytes(from.dtype, tensor.element_count).value_or(0);
-      tensor.dtype = from.dtype;
-      if (!from.boxes.boxes.empty()) {
-        tensor.file = from.boxes.boxes.front().file;
-        tensor.offset_bytes = from.boxes.boxes.front().offset_bytes;
-      } else {
-        tensor.file = checkpoint_.state_files.front();  // empty: any place will do
-      }
-      tensor.contiguous = from.boxes.boxes.empty() || is_contiguous(from.boxes);
-      if (!tensor.contiguous)
-        contents_.boxed.emplace(std::pair(tensor.file, tensor.name), std::move(from.boxes));
-      contents_.tensors.push_back(tensor);
-    }
-    std::ranges::sort(contents_.tensors, {}, [](const TensorInfo& tensor) {
-      return std::tuple(tensor.file, tensor.offset_bytes, tensor.size_bytes, tensor.name);
-    });
-    for (const TensorInfo& tensor : contents_.tensors) ++contents_.files[tensor.file].tensor_count;
-    contents_.names = NameIndex(static_cast<uint32_t>(contents_.tensors.size()),
-                                [&](uint32_t i) { return contents_.tensors[i].name; });
   }
 
   std::shared_ptr<const Folder> folder_;

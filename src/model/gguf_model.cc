@@ -81,8 +81,10 @@ class GgufScan {
  private:
   bool choose_of_folder(const std::vector<FolderEntry>& listing) {
     std::vector<FolderEntry> all, primary;
+    if (options_.format && options_.format != FileFormat::Gguf) return false;
     for (const FolderEntry& entry : listing) {
-      if (is_weights_name(entry.name) || is_index_name(entry.name)) return false;
+      if (!options_.format && (is_weights_name(entry.name) || is_index_name(entry.name)))
+        return false;
       if (!is_gguf_name(entry)) continue;
       all.push_back(entry);
       if (!glob_match(kSecondary, base_name(entry.name))) primary.push_back(entry);

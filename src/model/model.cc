@@ -1,5 +1,7 @@
 #include "stkit/model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -68,6 +70,11 @@ Result<Model> Model::scan(std::shared_ptr<const Folder> folder, std::string_view
   if (!contents) {
     STKIT_ASSIGN(contents, scan_model(std::move(folder), name, options));
   }
+  if (options.format && contents->format != *options.format)
+    return fail(ErrorCode::Unsupported,
+                fmt::format("is of the kind {}, not {}", stkit::name(contents->format),
+                            stkit::name(*options.format)),
+                "leave --from out to take what is there", std::move(reference));
   contents->reference = std::move(reference);
   contents->folder_name = folder_display_name(label);
   return Model(std::make_unique<Rep>(std::move(*contents)));

@@ -13,6 +13,7 @@
 #include "model/cross_check.h"
 #include "model/deepspeed_files.h"
 #include "model/deepspeed_scan.h"
+#include "model/distributed_scan.h"
 #include "model/listing.h"
 #include "model/text_file.h"
 #include "model/torch_weights.h"
@@ -129,12 +130,13 @@ void merge_headers(std::vector<WeightsHeader> headers, std::span<const uint32_t>
 }
 
 // Gathered weights in safetensors come first: they are what the checkpoint was saved for.
-bool is_deepspeed_checkpoint(const Folder& folder) {
+bool is_deepspeed_checkpoint(const Folder& folder, std::optional<FileFormat> wanted) {
   const auto listing = folder.list();
-  return listing && is_deepspeed_folder(*listing) &&
-         std::ranges::none_of(*listing, [](const FolderEntry& entry) {
-           return is_weights_name(entry.name) || is_index_name(entry.name);
-         });
+  if (!listing || !is_deepspeed_folder(*listing)) return false;
+  if (wanted) return wanted == FileFormat::DeepSpeed;
+  return std::ranges::none_of(*listing, [](const FolderEntry& entry) {
+    return is_weights_name(entry.name) || is_index_name(entry.name);
+  });
 }
 
 void read_config(ModelContents& contents) {
@@ -162,12 +164,17 @@ void read_config(ModelContents& contents) {
 
 Result<ModelContents> scan_model(std::shared_ptr<const Folder> folder, std::string_view selected,
                                  const OpenOptions& options) {
-  if (selected.empty() && is_deepspeed_checkpoint(*folder)) {
+  if (selected.empty() && is_deepspeed_checkpoint(*folder, options.format)) {
     STKIT_ASSIGN(ModelContents contents, scan_deepspeed(std::move(folder), {}, options));
     read_config(contents);
     return contents;
   }
-  STKIT_ASSIGN(Bundle bundle, find_bundle(*folder, selected, options.max_header_bytes));
+  STKIT_ASSIGN(std::optional<ModelContents> parts, scan_distributed(folder, selected, options));
+  if (parts) {
+    read_config(*parts);
+    return std::move(*parts);
+  }
+  STKIT_ASSIGN(Bundle bundle, find_bundle(*folder, selected, options));
 
   ModelContents contents;
   contents.folder = folder;

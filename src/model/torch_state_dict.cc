@@ -141,7 +141,7 @@ class Finder {
       const std::string_view key = p_.text(pairs[i]);
       const bool may_hold =
           p_.is(pairs[i + 1], PickleKind::Dict) || p_.is(pairs[i + 1], PickleKind::Call);
-      if (may_hold && p_.is(pairs[i], PickleKind::String) && !glob_match(kTrainingState, key))
+      if (may_hold && p_.is(pairs[i], PickleKind::String) && !is_training_state(key))
         next.push_back({at.path.empty() ? std::string(key) : at.path + "." + std::string(key),
                         pairs[i + 1], false});
     }
@@ -182,38 +182,6 @@ std::string without(std::string_view name, std::string_view part) {
   return text += name;
 }
 
-// Only where every name of the model carries a leading one, and no two names become the same.
-void strip_prefixes(StateDict& state) {
-  std::vector<std::string> names;
-  for (const StateDict::Entry& entry : state.entries) names.push_back(entry.name);
-  const auto note = [&](std::string_view prefix) {
-    (state.prefixes += state.prefixes.empty() ? "" : ", ") += quoted_name(prefix);
-  };
-  for (const std::string_view prefix : kInnerPrefixes) {
-    bool found = false;
-    for (std::string& name : names) {
-      if (name.find(prefix) == std::string::npos) continue;
-      found = true;
-      name = without(name, prefix);
-    }
-    if (found) note(prefix);
-  }
-  for (const std::string_view prefix : kLeadingPrefixes) {
-    const bool all = !names.empty() && std::ranges::all_of(names, [&](const std::string& name) {
-      return name.starts_with(prefix) && name.size() > prefix.size();
-    });
-    if (!all) continue;
-    for (std::string& name : names) name.erase(0, prefix.size());
-    note(prefix);
-  }
-  if (state.prefixes.empty()) return;
-  if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
-    state.prefixes.clear();
-    return;
-  }
-  for (size_t i = 0; i < names.size(); ++i) state.entries[i].name = std::move(names[i]);
-}
-
 std::string describe(const std::vector<Candidate>& candidates) {
   std::vector<std::string> paths;
   for (const Candidate& candidate : candidates) paths.push_back(candidate.path);
@@ -221,6 +189,37 @@ std::string describe(const std::vector<Candidate>& candidates) {
 }
 
 }  // namespace
+
+bool is_training_state(std::string_view key) { return glob_match(kTrainingState, key); }
+
+std::string strip_wrapper_prefixes(std::vector<std::string>& names) {
+  std::vector<std::string> stripped = names;
+  std::string prefixes;
+  const auto note = [&](std::string_view prefix) {
+    (prefixes += prefixes.empty() ? "" : ", ") += quoted_name(prefix);
+  };
+  for (const std::string_view prefix : kInnerPrefixes) {
+    bool found = false;
+    for (std::string& name : stripped) {
+      if (name.find(prefix) == std::string::npos) continue;
+      found = true;
+      name = without(name, prefix);
+    }
+    if (found) note(prefix);
+  }
+  for (const std::string_view prefix : kLeadingPrefixes) {
+    const bool all = !stripped.empty() && std::ranges::all_of(stripped, [&](const auto& name) {
+      return name.starts_with(prefix) && name.size() > prefix.size();
+    });
+    if (!all) continue;
+    for (std::string& name : stripped) name.erase(0, prefix.size());
+    note(prefix);
+  }
+  if (prefixes.empty()) return prefixes;
+  if (std::set<std::string>(stripped.begin(), stripped.end()).size() != stripped.size()) return {};
+  names = std::move(stripped);
+  return prefixes;
+}
 
 std::expected<StateDict, TorchProblem> find_state_dict(const TorchFile& file,
                                                        std::string_view key) {
@@ -256,7 +255,10 @@ std::expected<StateDict, TorchProblem> find_state_dict(const TorchFile& file,
     return std::unexpected(TorchProblem{Check::NoTorchTensors, std::move(message)});
   }
   drop_repeated(state);
-  strip_prefixes(state);
+  std::vector<std::string> names;
+  for (StateDict::Entry& entry : state.entries) names.push_back(std::move(entry.name));
+  state.prefixes = strip_wrapper_prefixes(names);
+  for (size_t i = 0; i < names.size(); ++i) state.entries[i].name = std::move(names[i]);
   return state;
 }
 

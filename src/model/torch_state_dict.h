@@ -29,4 +29,12 @@ struct StateDict {
 // taken apart. On failure: AmbiguousWeights with the candidates, or NoTorchTensors.
 std::expected<StateDict, TorchProblem> find_state_dict(const TorchFile& file, std::string_view key);
 
+// Whether what a dict holds under that key is state of the training: never the model, though it may
+// hold as many tensors.
+bool is_training_state(std::string_view key);
+
+// Takes off what wrappers of training put into names, and says what that was ("'module.'"). Only
+// where every name carries a leading one, and no two names become the same.
+std::string strip_wrapper_prefixes(std::vector<std::string>& names);
+
 }  // namespace stkit

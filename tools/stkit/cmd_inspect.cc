@@ -221,8 +221,7 @@ Action add_inspect(CLI::App& command) {
       ->excludes(histogram)
       ->excludes(diff);
   command.add_flag("--force", o.force, "Replace FILE when it exists");
-  add_size(command, "--max-header", o.open.max_header_bytes,
-           "Accept headers larger than the format's 100 MB");
+  add_open_options(command, o.open);
   return [options](Session& session) { return run_inspect(*options, session); };
 }
 

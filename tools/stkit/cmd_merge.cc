@@ -23,7 +23,12 @@ namespace stkit::cli {
 namespace {
 
 constexpr std::string_view kAnySource = "auto";
-constexpr FileFormat kSources[] = {FileFormat::Safetensors};
+constexpr std::pair<std::string_view, FileFormat> kSources[] = {
+    {"safetensors", FileFormat::Safetensors},
+    {"bin", FileFormat::PyTorch},
+    {"deepspeed", FileFormat::DeepSpeed},
+    {"dcp", FileFormat::Dcp},
+};
 constexpr std::string_view kKeepDType = "keep";
 constexpr uint64_t kMostAlignment = uint64_t{1} << 30;
 constexpr uint64_t kMostTasks = 1'000'000;
@@ -55,7 +60,7 @@ std::span<const std::string_view> dtype_choices() {
 std::span<const std::string_view> source_choices() {
   static const auto kChoices = [] {
     std::vector<std::string_view> names{kAnySource};
-    for (const FileFormat format : kSources) names.push_back(name(format));
+    for (const auto& [name, format] : kSources) names.push_back(name);
     return names;
   }();
   return kChoices;
@@ -79,6 +84,8 @@ Result<std::pair<std::string, std::string>> split_pair(const std::string& text, 
 // From what was typed to what the library takes.
 Result<MergeOptions> merge_options(const Options& options) {
   MergeOptions merge = options.merge;
+  if (const size_t place = place_of(options.from, source_choices()); place > 0)
+    merge.open.format = kSources[place - 1].second;
   if (const size_t place = place_of(options.dtype, dtype_choices()); place > 0)
     merge.dtype = cast_targets()[place - 1];
   merge.on_overflow = static_cast<Overflow>(place_of(options.on_overflow, overflow_names()));
@@ -97,13 +104,6 @@ Result<MergeOptions> merge_options(const Options& options) {
     return fail(ErrorCode::Usage, "--keep-dtype keeps tensors from a cast that was not asked for",
                 "name the type to cast to with --dtype, or leave --keep-dtype out");
   return merge;
-}
-
-Result<void> check_source(const Options& options, const Model& model) {
-  if (options.from == kAnySource || options.from == name(model.format())) return {};
-  return fail(ErrorCode::Unsupported,
-              fmt::format("is of the kind '{}', not '{}'", name(model.format()), options.from),
-              "leave --from out to take what is there", model.reference());
 }
 
 Result<void> check_arguments(const Options& options) {
@@ -159,7 +159,6 @@ void print_json(Session& session, const Parts&... parts) {
 Result<int> merge_one(const Options& options, Session& session) {
   STKIT_ASSIGN(const MergeOptions wanted, merge_options(options));
   STKIT_ASSIGN(const MergePlan plan, MergePlan::make(options.model, options.output, wanted));
-  STKIT_TRY(check_source(options, plan.model()));
   warn_of(plan.warnings());
   const RunOptions run = session.run_options();
   if (options.dry_run) {
@@ -253,15 +252,12 @@ void add_how(CLI::App& command, Options& o) {
   command.add_flag("--verify", o.merge.verify,
                    "Read the output back and compare each tensor with the source");
   command.add_flag("--dry-run", o.dry_run, "Print what would be written, and write nothing");
-  add_size(command, "--max-header", o.merge.open.max_header_bytes,
-           "Accept headers larger than the format's 100 MB");
+  add_open_options(command, o.merge.open);
 }
 
-void add_batch(CLI::App& command, Options& o, CLI::Option* from, CLI::Option* force) {
-  CLI::Option* all = command
-                         .add_flag("--all-checkpoints", o.all_checkpoints,
-                                   "MODEL is the folder of a run: merge all below it into OUT")
-                         ->excludes(from);
+void add_batch(CLI::App& command, Options& o, CLI::Option* force) {
+  CLI::Option* all = command.add_flag("--all-checkpoints", o.all_checkpoints,
+                                      "MODEL is the folder of a run: merge all below it into OUT");
   add_text(command, "--checkpoint-filter", o.batch.filter, "GLOB",
            "Only checkpoints whose path below the run's folder matches")
       ->needs(all);
@@ -288,13 +284,13 @@ Action add_merge(CLI::App& command) {
   Options& o = *options;
   add_model(command, o.model, "What to merge; with --all-checkpoints the folder of a run");
   add_text(command, "-o,--output", o.output, "OUT", "A folder, or a .safetensors file");
-  CLI::Option* from =
-      add_choice(command, "--from", o.from, source_choices(), "The kind that MODEL must be of");
+  add_choice(command, "--from", o.from, source_choices(),
+             "The kind of weights to take, where MODEL holds several");
   add_what(command, o);
   add_how(command, o);
   CLI::Option* force =
       command.add_flag("--force", o.merge.overwrite, "Replace files that are there");
-  add_batch(command, o, from, force);
+  add_batch(command, o, force);
   return [options](Session& session) -> Result<int> {
     STKIT_TRY(check_arguments(*options));
     return options->all_checkpoints ? merge_all(*options, session) : merge_one(*options, session);

@@ -134,8 +134,7 @@ Action add_validate(CLI::App& command) {
   command.add_flag("--list-checks", o.list_checks, "List all rules");
   add_text(command, "--explain", o.explain, "ID", "Explain one rule, as in ST021 or truncated");
   command.add_flag("--force", o.force, "Replace FILE when it exists");
-  add_size(command, "--max-header", o.validate.open.max_header_bytes,
-           "Accept headers larger than the format's 100 MB");
+  add_open_options(command, o.validate.open);
   return [options](Session& session) { return run_validate(*options, session); };
 }
 

@@ -88,6 +88,14 @@ CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::stri
       ->type_name(type);
 }
 
+void add_open_options(CLI::App& app, OpenOptions& open) {
+  add_text(app, "--key", open.key, "PATH",
+           "Where in a training checkpoint the weights are, as in model.ema");
+  add_text(app, "--tag", open.tag, "TAG", "Which checkpoint of a DeepSpeed folder (its `latest`)");
+  add_size(app, "--max-header", open.max_header_bytes,
+           "Accept headers larger than the format's 100 MB");
+}
+
 CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models) {
   return app.add_option("MODEL", models, "What to look at; `-` for a list on standard input")
       ->expected(0, -1)

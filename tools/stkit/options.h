@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "stkit/model.h"
+
 namespace stkit::cli {
 
 // One of `choices`; completions offer them.
@@ -37,6 +39,9 @@ CLI::Option* add_texts(CLI::App& app, const std::string& name, std::vector<std::
 CLI::Option* add_optional_text(CLI::App& app, const std::string& name, std::string& value,
                                const std::string& fallback, const std::string& type,
                                const std::string& description);
+
+// Which of the models in one place is meant, and how large its headers may be.
+void add_open_options(CLI::App& app, OpenOptions& open);
 
 // The operands that a command takes one or more of.
 CLI::Option* add_models(CLI::App& app, std::vector<std::string>& models);

@@ -43,10 +43,10 @@ double seconds_since(SteadyClock::time_point start) {
 
 // The bytes of an output that is whole. Weights are published behind everything else, and an index
 // behind its shards, so that what opens as a model was not left half-made.
-std::optional<uint64_t> whole_output(const std::string& output, const OpenOptions& options) {
+std::optional<uint64_t> whole_output(const std::string& output, uint64_t max_header_bytes) {
   std::error_code error;
   if (!fs::exists(output, error)) return std::nullopt;
-  const Result<Model> model = Model::open(output, options);
+  const Result<Model> model = Model::open(output, {.max_header_bytes = max_header_bytes});
   if (!model) return std::nullopt;
   uint64_t bytes = 0, shards = 0, indexes = 0;
   for (const ModelFile& file : model->files()) {
@@ -116,7 +116,7 @@ class BatchRun {
   void plan_one(BatchOutcome& outcome) {
     const MergeOptions& options = plan_.options.merge;
     if (const auto there = plan_.options.skip_existing
-                               ? whole_output(outcome.item.output, options.open)
+                               ? whole_output(outcome.item.output, options.open.max_header_bytes)
                                : std::nullopt) {
       outcome.state = BatchState::Skipped;
       outcome.output_bytes = *there;

@@ -4,6 +4,8 @@
 #include <system_error>
 
 #include "base/ascii.h"
+#include "model/deepspeed_files.h"
+#include "model/distributed_scan.h"
 #include "model/listing.h"
 #include "stkit/batch.h"
 #include "stkit/io.h"
@@ -52,11 +54,25 @@ std::string_view step_of(std::string_view name) {
   return last_number(base_name(name));
 }
 
+// State of the training, in the same formats as weights.
+constexpr std::string_view kOptimizerFolders = "optimizer*";
+
 bool holds_weights(std::span<const FolderEntry> entries) {
-  return std::ranges::any_of(entries, [](const FolderEntry& entry) {
-    return entry.kind != EntryKind::Folder &&
-           (is_weights_name(entry.name) || is_index_name(entry.name));
-  });
+  return is_distributed_folder(entries) ||
+         std::ranges::any_of(entries, [](const FolderEntry& entry) {
+           return entry.kind != EntryKind::Folder &&
+                  (is_weights_name(entry.name) || is_index_name(entry.name) ||
+                   is_index_name(entry.name, FileFormat::PyTorch) ||
+                   glob_match("pytorch_model*.bin", base_name(entry.name)));
+         });
+}
+
+// Its weights are in the only folder of them that is in it, and what belongs to them beside that.
+bool holds_parts(const Folder& folder, std::string_view name,
+                 std::span<const FolderEntry> entries) {
+  if (!is_checkpoint_name(base_name(name))) return false;
+  const bool one_tag = deepspeed_tags(folder, entries).size() == 1;
+  return one_tag || distributed_subfolders(folder, entries).size() == 1;
 }
 
 class Search {
@@ -67,7 +83,7 @@ class Search {
   // `name` is a folder below the run's, or empty for the run's own, which is no checkpoint.
   Result<void> look_into(const std::string& name) {
     STKIT_ASSIGN(const std::vector<FolderEntry> entries, folder_.list(name));
-    if (!name.empty() && holds_weights(entries)) {
+    if (!name.empty() && (holds_weights(entries) || holds_parts(folder_, name, entries))) {
       add(name);
       return {};
     }
@@ -89,7 +105,8 @@ class Search {
   }
 
   bool is_left_out(const FolderEntry& entry) const {
-    if (base_name(entry.name).starts_with('.')) return true;
+    const std::string_view base = base_name(entry.name);
+    if (base.starts_with('.') || glob_match(kOptimizerFolders, base)) return true;
     const fs::path path = folder_.path_of(entry.name);
     std::error_code error;
     if (fs::is_symlink(fs::symlink_status(path, error))) return true;

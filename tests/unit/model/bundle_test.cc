@@ -219,7 +219,7 @@ struct OtherFormat {
 
 TEST(Bundle, SaysWhatAFolderHoldsInstead) {
   const OtherFormat cases[] = {
-      {"DCP", {"__0_0.distcp", ".metadata"}, "a torch.distributed checkpoint ('__0_0.distcp')"},
+      {"Megatron", {"mp_rank_00/model_optim_rng.pt"}, "a Megatron checkpoint ('mp_rank_00')"},
       {"npz", {"w.npz"}, "NumPy archives"},
   };
   for (const OtherFormat& c : cases) {

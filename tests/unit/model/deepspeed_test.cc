@@ -2,82 +2,36 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "stkit/model.h"
+#include "support/model_values.h"
+#include "support/pickle_values.h"
+#include "support/state_file.h"
 #include "support/temp_dir.h"
-#include "support/torch_builder.h"
 
 namespace stkit {
 namespace {
 
-using namespace std::string_literals;
-using test::packed;
-using test::PickleBuilder;
+using test::pickled_dict;
+using test::pickled_list;
+using test::pickled_number;
+using test::pickled_size;
+using test::pickled_text;
+using test::PickleItems;
+using test::StateFile;
 using test::TempDir;
-using test::TorchBuilder;
+using test::values;
 using test::write_file;
 
-// Instructions for one value.
-std::string value(const PickleBuilder& builder) {
-  const std::string bytes = builder.bytes();
-  return bytes.substr(0, bytes.size() - 1);
-}
-std::string text(std::string_view content) { return value(PickleBuilder(0).string(content)); }
-std::string number(int64_t content) { return value(PickleBuilder(0).integer(content)); }
-std::string shape(const std::vector<int64_t>& sizes) {
-  return "ctorch\nSize\n" + value(PickleBuilder(0).integers(sizes)) + "\x85R";
-}
-std::string list(const std::vector<std::string>& values) {
-  std::string all = "](";
-  for (const std::string& one : values) all += one;
-  return all + "e";
-}
-using Items = std::vector<std::pair<std::string, std::string>>;
-std::string dict(const Items& items) {
-  std::string all = "}(";
-  for (const auto& [key, one] : items) all += text(key) + one;
-  return all + "u";
-}
-
-// A file of torch.save whose storages are numbered as they are used.
-class StateFile {
- public:
-  std::string floats(const std::vector<float>& values, std::vector<int64_t> sizes = {}) {
-    if (sizes.empty()) sizes = {static_cast<int64_t>(values.size())};
-    return view("Float", packed(values), static_cast<int64_t>(values.size()), sizes);
-  }
-  std::string halves(const std::vector<uint16_t>& values, const std::vector<int64_t>& sizes) {
-    return view("BFloat16", packed(values), static_cast<int64_t>(values.size()), sizes);
-  }
-  std::string longs(const std::vector<int64_t>& values) {
-    return view("Long", packed(values), static_cast<int64_t>(values.size()),
-                {static_cast<int64_t>(values.size())});
-  }
-  void write(const std::filesystem::path& path, const std::string& object) {
-    write_file(path, builder_.object("\x80\x02" + object + ".").zip());
-  }
-
- private:
-  std::string view(std::string_view type, std::string bytes, int64_t count,
-                   const std::vector<int64_t>& sizes) {
-    const std::string key = std::to_string(number_++);
-    builder_.storage(key, std::move(bytes));
-    std::vector<int64_t> strides(sizes.size());
-    int64_t step = 1;
-    for (size_t i = sizes.size(); i-- > 0; step *= sizes[i]) strides[i] = step;
-    return value(PickleBuilder(0).tensor(type, key, count, 0, sizes, strides));
-  }
-
-  TorchBuilder builder_;
-  int number_ = 0;
-};
-
 constexpr const char* kStage = "cdeepspeed.runtime.zero.config\nZeroStageEnum\n";
-std::string stage(int64_t number_of) { return kStage + number(number_of) + "\x85R"; }
+std::string stage(int64_t number_of) { return kStage + pickled_number(number_of) + "\x85R"; }
 
 // Two groups: "a" [2, 3], "b" scalar, "none" [0]; and "c" [11]. Values count up through all of it.
 const std::vector<std::pair<std::string, std::vector<int64_t>>> kGroups[] = {
@@ -90,11 +44,11 @@ int64_t elements(const std::vector<int64_t>& sizes) {
 std::string param_shapes() {
   std::vector<std::string> groups;
   for (const auto& group : kGroups) {
-    Items items;
-    for (const auto& [name, sizes] : group) items.emplace_back(name, shape(sizes));
-    groups.push_back(dict(items));
+    PickleItems items;
+    for (const auto& [name, sizes] : group) items.emplace_back(name, pickled_size(sizes));
+    groups.push_back(pickled_dict(items));
   }
-  return list(groups);
+  return pickled_list(groups);
 }
 
 struct Checkpoint {
@@ -125,7 +79,7 @@ std::vector<float> slice(const std::vector<float>& all, int64_t rank, int64_t pa
 void write_model_state(const std::filesystem::path& path, const Checkpoint& c, int64_t rank,
                        int64_t step = 7) {
   StateFile file;
-  Items module, frozen_shapes = {{"frozen", shape({4})}}, fragments;
+  PickleItems module, frozen_shapes = {{"frozen", pickled_size({4})}}, fragments;
   for (const auto& group : kGroups)
     for (const auto& [name, sizes] : group) {
       const std::vector<uint16_t> values(c.stage_of == 3 ? 0
@@ -150,13 +104,15 @@ void write_model_state(const std::filesystem::path& path, const Checkpoint& c, i
     module.emplace_back("head", file.halves({}, {0}));
   else
     module.emplace_back("head", file.halves(std::vector<uint16_t>(6), {2, 3}));
-  file.write(path, dict({{"module", dict(module)},
-                         {"buffer_names", list({text("position_ids")})},
-                         {"param_shapes", param_shapes()},
-                         {"frozen_param_shapes", c.frozen_listed ? dict(frozen_shapes) : "N"},
-                         {"frozen_param_fragments", c.frozen_listed ? dict(fragments) : "N"},
-                         {"shared_params", dict({{"head", text("a")}})},
-                         {"global_steps", number(step)}}));
+  file.write(
+      path,
+      pickled_dict({{"module", pickled_dict(module)},
+                    {"buffer_names", pickled_list({pickled_text("position_ids")})},
+                    {"param_shapes", param_shapes()},
+                    {"frozen_param_shapes", c.frozen_listed ? pickled_dict(frozen_shapes) : "N"},
+                    {"frozen_param_fragments", c.frozen_listed ? pickled_dict(fragments) : "N"},
+                    {"shared_params", pickled_dict({{"head", pickled_text("a")}})},
+                    {"global_steps", pickled_number(step)}}));
 }
 
 void write_optim_state(const std::filesystem::path& path, const Checkpoint& c, int64_t rank) {
@@ -191,11 +147,13 @@ void write_optim_state(const std::filesystem::path& path, const Checkpoint& c, i
     }
   }
   const char* key = c.stage_of == 3 ? "fp32_flat_groups" : "single_partition_of_fp32_groups";
-  const std::string ranks = number(c.ranks);
-  file.write(path, dict({{"optimizer_state_dict",
-                          dict({{"zero_stage", stage(c.stage_of)},
-                                {"partition_count", c.stage_of == 3 ? ranks : list({ranks, ranks})},
-                                {key, list(parts)}})}}));
+  const std::string ranks = pickled_number(c.ranks);
+  file.write(path,
+             pickled_dict({{"optimizer_state_dict",
+                            pickled_dict({{"zero_stage", stage(c.stage_of)},
+                                          {"partition_count",
+                                           c.stage_of == 3 ? ranks : pickled_list({ranks, ranks})},
+                                          {key, pickled_list(parts)}})}}));
 }
 
 void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& c) {
@@ -209,26 +167,15 @@ void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& c) 
   if (c.stage_of < 3) write_model_state(tag / "mp_rank_00_model_states.pt", c, 0);
 }
 
-template <class T>
-std::vector<T> read(const Model& model, std::string_view name) {
-  const TensorInfo* tensor = model.find(name);
-  EXPECT_NE(tensor, nullptr) << name;
-  if (tensor == nullptr) return {};
-  std::vector<T> values(tensor->size_bytes / sizeof(T));
-  EXPECT_TRUE(
-      model.read(*tensor, 0, tensor->element_count, std::as_writable_bytes(std::span(values))));
-  return values;
-}
-
 void expect_whole(const Model& model) {
   EXPECT_EQ(model.format(), FileFormat::DeepSpeed);
-  EXPECT_EQ(read<float>(model, "a"), counting(0, 6));
-  EXPECT_EQ(read<float>(model, "b"), counting(6, 1));
-  EXPECT_EQ(read<float>(model, "none"), counting(0, 0));
-  EXPECT_EQ(read<float>(model, "c"), counting(7, 11));
-  EXPECT_EQ(read<float>(model, "head"), counting(0, 6));
-  EXPECT_EQ(read<uint16_t>(model, "frozen"), (std::vector<uint16_t>{1, 2, 3, 4}));
-  EXPECT_EQ(read<int64_t>(model, "position_ids"), (std::vector<int64_t>{5, 6}));
+  EXPECT_EQ(values<float>(model, "a"), counting(0, 6));
+  EXPECT_EQ(values<float>(model, "b"), counting(6, 1));
+  EXPECT_EQ(values<float>(model, "none"), counting(0, 0));
+  EXPECT_EQ(values<float>(model, "c"), counting(7, 11));
+  EXPECT_EQ(values<float>(model, "head"), counting(0, 6));
+  EXPECT_EQ(values<uint16_t>(model, "frozen"), (std::vector<uint16_t>{1, 2, 3, 4}));
+  EXPECT_EQ(values<int64_t>(model, "position_ids"), (std::vector<int64_t>{5, 6}));
   EXPECT_EQ(model.find("frozen")->dtype, DType::BF16);
   EXPECT_EQ(model.find("position_ids")->dtype, DType::I64);
   EXPECT_EQ(model.tensors().size(), 7u);
@@ -349,7 +296,8 @@ TEST(DeepSpeed, WhatDoesNotFitTogetherIsRefused) {
        {},
        [](const std::filesystem::path& dir) {
          StateFile file;
-         file.write(dir / "global_step7/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt", dict({}));
+         file.write(dir / "global_step7/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt",
+                    pickled_dict({}));
        },
        "no optimizer_state_dict"},
   };
@@ -377,6 +325,39 @@ TEST(DeepSpeed, TheTagIsChosen) {
   ASSERT_FALSE(several.has_value());
   EXPECT_NE(several.error().message.find("'global_step7', 'global_step8'"), std::string::npos)
       << several.error().message;
+}
+
+// As DeepSpeed 0.19.8 wrote them, see tests/data/deepspeed/remake.py.
+TEST(DeepSpeed, RealCheckpointsAreReadAtEveryStage) {
+  for (int stage_of = 0; stage_of <= 3; ++stage_of) {
+    SCOPED_TRACE("stage " + std::to_string(stage_of));
+    const auto model = Model::open(STKIT_TEST_DATA "/deepspeed/stage" + std::to_string(stage_of));
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    EXPECT_EQ(model->format(), FileFormat::DeepSpeed);
+    EXPECT_EQ(model->tensors().size(), 6u);
+    const std::pair<const char*, std::vector<float>> expected[] = {
+        {"embed.weight", counting(0, 15)}, {"head.weight", counting(0, 15)},
+        {"up.weight", counting(10, 21)},   {"up.bias", counting(20, 7)},
+        {"frozen", counting(30, 3)},
+    };
+    for (const auto& [name, wanted] : expected) {
+      SCOPED_TRACE(name);
+      const TensorInfo* const tensor = model->find(name);
+      ASSERT_NE(tensor, nullptr);
+      if (tensor->dtype == DType::F32) {
+        EXPECT_EQ(values<float>(*model, name), wanted);
+        continue;
+      }
+      // What is not trained is kept in 16 bits alone, at stage 0 everything is.
+      EXPECT_EQ(tensor->dtype, DType::BF16);
+      EXPECT_TRUE(stage_of == 0 || std::string_view(name) == "frozen");
+      std::vector<float> wide;
+      for (const uint16_t half : values<uint16_t>(*model, name))
+        wide.push_back(std::bit_cast<float>(uint32_t{half} << 16));
+      EXPECT_EQ(wide, wanted);
+    }
+    EXPECT_EQ(values<int64_t>(*model, "positions"), (std::vector<int64_t>{40, 41, 42, 43}));
+  }
 }
 
 }  // namespace

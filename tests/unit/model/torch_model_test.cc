@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stkit/model.h"
+#include "support/model_values.h"
 #include "support/temp_dir.h"
 #include "support/torch_builder.h"
 
@@ -13,34 +14,14 @@ namespace stkit {
 namespace {
 
 using namespace std::string_literals;
+using test::floats;
+using test::messages;
+using test::names;
 using test::packed;
 using test::PickleBuilder;
 using test::TempDir;
 using test::TorchBuilder;
 using test::write_file;
-
-std::vector<float> floats(const Model& model, std::string_view name) {
-  const TensorInfo* tensor = model.find(name);
-  EXPECT_NE(tensor, nullptr) << name;
-  if (tensor == nullptr) return {};
-  std::vector<float> values(tensor->element_count);
-  EXPECT_TRUE(model.read(*tensor, 0, values.size(), std::as_writable_bytes(std::span(values))));
-  return values;
-}
-
-std::string names(const Model& model) {
-  std::string text;
-  for (const TensorInfo& tensor : model.tensors()) text += std::string(tensor.name) + " ";
-  return text;
-}
-
-std::string findings(const Model& model) {
-  std::string text;
-  for (const Finding& finding : model.findings())
-    if (finding.check != Check::AllowedGlobal)
-      text += std::string(info(finding.check).id) + " " + finding.message + "\n";
-  return text;
-}
 
 TorchBuilder weights(std::vector<float> values = {0, 1, 2, 3, 4, 5}) {
   return TorchBuilder()
@@ -171,20 +152,20 @@ TEST(TorchModel, TakesAWholeModuleApart) {
       TorchBuilder().storage("0", packed<float>({1, 2})).object("\x80\x02" + outer + ".").zip());
   ASSERT_TRUE(model.has_value()) << model.error().message;
   EXPECT_EQ(names(*model), "layers.mean layers.weight ");
-  EXPECT_NE(findings(*model).find("PK002 'my.nets.Net'"), std::string::npos);
+  EXPECT_NE(messages(*model).find("PK002 'my.nets.Net'"), std::string::npos);
 }
 
 TEST(TorchModel, TellsWhatIsSharedAndWhatIsSkipped) {
   const auto model = open(checkpoint({{"m", dict_of({"head", "embed"})}, {"lr", "K\1"}}));
   ASSERT_TRUE(model.has_value());
-  EXPECT_NE(findings(*model).find("PK018 tensor 'head' shares its 8 bytes with 'embed'"),
+  EXPECT_NE(messages(*model).find("PK018 tensor 'head' shares its 8 bytes with 'embed'"),
             std::string::npos)
-      << findings(*model);
+      << messages(*model);
   TorchBuilder builder = weights();
   builder.value("step", "K\7");
   const auto other = open(builder.zip());
   ASSERT_TRUE(other.has_value());
-  EXPECT_NE(findings(*other).find("PK017 1 value is no tensor, first 'step'"), std::string::npos);
+  EXPECT_NE(messages(*other).find("PK017 1 value is no tensor, first 'step'"), std::string::npos);
 }
 
 // T22
@@ -200,7 +181,7 @@ TEST(TorchModel, ADangerousPickleIsRefusedAndStillLookedThrough) {
   const auto scanned = Model::scan((dir / "x.pt").string());
   ASSERT_TRUE(scanned.has_value());
   EXPECT_EQ(scanned->tensors().size(), 3u);
-  EXPECT_NE(findings(*scanned).find("PK001"), std::string::npos);
+  EXPECT_NE(messages(*scanned).find("PK001"), std::string::npos);
 }
 
 TEST(TorchModel, FoldersAreReadByTheirIndexOrAsSets) {
@@ -226,7 +207,7 @@ TEST(TorchModel, FoldersAreReadByTheirIndexOrAsSets) {
     ASSERT_TRUE(model.has_value()) << model.error().message;
     EXPECT_EQ(model->format(), FileFormat::PyTorch);
     EXPECT_EQ(names(*model), "a b ");
-    EXPECT_EQ(findings(*model), "");
+    EXPECT_EQ(messages(*model), "");
   }
   std::filesystem::remove(dir / "pytorch_model-00002-of-00002.bin");
   const auto missing = Model::open(dir.path().string());

@@ -72,6 +72,34 @@ TEST_F(MergeBatch, FindsFoldersThatHoldWeightsInNaturalOrder) {
   EXPECT_EQ(found->front().path, (run_ / "best").string());
 }
 
+// Where weights lie in a folder of their own, the checkpoint is what holds them and what belongs to
+// them; the state of the optimizer is none.
+TEST_F(MergeBatch, FindsWhatTrainingsSave) {
+  const fs::path data = STKIT_TEST_DATA;
+  const auto copy = [&](const char* from, const char* to) {
+    fs::create_directories(run_ / to);
+    fs::copy(data / from, run_ / to, fs::copy_options::recursive);
+  };
+  copy("distributed/dcp", "checkpoint-1/pytorch_model_fsdp_0");
+  copy("distributed/dcp", "checkpoint-1/optimizer_0");
+  copy("distributed/ranks", "global_step_2/actor");
+  copy("distributed/ranks", "global_step_2/critic");
+  copy("deepspeed/stage2", "checkpoint-3");
+  copy("deepspeed/stage3/step1", "tags/global_step4");
+  copy("deepspeed/stage3/step1", "tags/global_step5");
+  copy("distributed/safetensors", "step-6");
+  copy("torch/checkpoint.pt", "checkpoint-7");
+  write_file(run_ / "tags/latest", "global_step5");
+  const auto found = find_checkpoints(run_.string());
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(names(*found),
+            (Texts{"checkpoint-1 1", "checkpoint-3 3", "checkpoint-7 7", "global_step_2/actor 2",
+                   "global_step_2/critic 2", "step-6 6", "tags/global_step4 4",
+                   "tags/global_step5 5"}));
+  const BatchReport report = merge_all({.name_template = "{name}"});
+  EXPECT_EQ(report.count(BatchState::Done), found->size());
+}
+
 TEST_F(MergeBatch, ACheckpointWithoutWeightsIsFoundToFail) {
   add("checkpoint-1");
   write_file(run_ / "checkpoint-2/config.json", "{}");
