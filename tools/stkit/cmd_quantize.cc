@@ -206,12 +206,12 @@ void add_type_options(CLI::App& command, Options& o) {
                "One type for all weights (q4k)");
   CLI::Option* mix =
       add_text(command, "--type", o.quantize.mix, fmt::format("{}", fmt::join(mix_names(), "|")),
-               "The types of a mix of llama.cpp, in any case");
+               "A mix of llama.cpp, in any case");
   CLI::Option* bits =
       add_count(command, "--bits", o.bits, 8, "The type of so many bits a weight, 2 to 8");
-  CLI::Option* slider = add_optional_text(
-      command, "--auto", o.slider, "0", "0..100",
-      "From speed to quality: q4k, from 30 on q5k, from 70 on q6k; leaves quantized models alone");
+  CLI::Option* slider =
+      add_optional_text(command, "--auto", o.slider, "0", "0..100",
+                        "q4k, from 30 on q5k, from 70 on q6k; leaves quantized models alone");
   CLI::Option* profile = add_choice(command, "--profile", o.profile, isq_profile_names(),
                                     "What fits the device: q4k, q5k, q6k");
   CLI::Option* fit = add_size(command, "--fit", o.fit_bytes,

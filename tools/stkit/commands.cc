@@ -71,22 +71,22 @@ constexpr Command kCommands[] = {
      "stkit merge ./merged -o shards --max-shard-size 5GB  # the inverse\n"
      "stkit merge ./run -o merged --all-checkpoints --skip-existing  # a whole training run",
      add_merge},
-    {"quantize", "weights to GGML's block types, in one file", "MODEL -o FILE",
-     "Every floating matrix whose name ends in `weight` gets the type, norms and vectors become "
-     "F32, the rest keeps its own type. Where rows are not whole blocks another type falls in, and "
-     "the output says where and for how many of the weights. The bytes of a block are those of "
-     "llama.cpp, and the same for any number of threads.\n"
-     "Tensors keep the names that they have in the model. llama.cpp runs language models only "
-     "under "
-     "its own names: those that a GGUF file has already, whose metadata is kept, too. Engines that "
-     "go "
-     "by the model's names read the file as it is.\n"
-     "NaN and infinities in weights stop the work, with tensor and position, unless --nan says "
-     "otherwise. The file appears under its name when it is whole.\n"
+    {"quantize", "a published model to a GGUF file that runs, in one step", "MODEL -o FILE",
+     "A model whose architecture llama.cpp knows becomes a GGUF file that llama.cpp loads: its "
+     "tensor names, metadata, tokenizer and chat template, and the types that --type (a mix of "
+     "llama.cpp) or --isq (one type) give. The bytes of a block are those of llama.cpp, and the "
+     "same for any number of threads. Memory holds a few rows, the disk nothing but the result.\n"
+     "Other models, such as one of images or a lone .safetensors file, and any with --arch none, "
+     "keep the names of their tensors: every floating matrix whose name ends in `weight` gets the "
+     "type, norms and vectors become F32, the rest keeps its own type. A GGUF file keeps its names "
+     "and its metadata.\n"
+     "Where rows are not whole blocks another type falls in, and the output says where and for how "
+     "many of the weights. NaN and infinities in weights stop the work, with tensor and position, "
+     "unless --nan says otherwise. The file appears under its name when it is whole.\n"
      "Exit codes: 0 done; 1 the answer of --strict or --min-cosine is no; 2 usage; 3 corrupt or "
      "unsupported; 4 not found; 5 access denied; 7 the output cannot be written.",
-     "stkit quantize ./Qwen3-8B -o qwen3-8b-q4k.gguf  # 4.5 bits a weight\n"
-     "stkit quantize ./Qwen3-8B -o q6.gguf --isq q6k --verify  # and what was lost\n"
+     "stkit quantize ./Qwen3-8B --type q4_k_m -o qwen3-8b.gguf  # runs in llama.cpp\n"
+     "stkit quantize Qwen/Qwen3-8B -o q6.gguf --isq q6k --verify  # from the Hub; what was lost\n"
      "stkit quantize ./flux -o flux.gguf --keep '*norm*' --dry-run  # the plan alone\n"
      "stkit quantize llama-f16.gguf -o llama-q5k.gguf --isq q5k  # a GGUF file of floats",
      add_quantize},

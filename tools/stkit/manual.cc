@@ -20,6 +20,8 @@ bool is_program(const CommandDoc& doc, const ProgramDoc& program) {
   return &doc == &program.program;
 }
 
+constexpr size_t kWidestValue = 40;
+
 std::string usage_line(const CommandDoc& doc, bool program) {
   return program ? fmt::format("{} [global options] COMMAND [options] ...", doc.name)
                  : fmt::format("{} [options] {}", doc.name, doc.operands);
@@ -48,11 +50,27 @@ unsigned text_columns(const Terminal& terminal) {
   return terminal.columns == 0 ? kWidestText : std::clamp(terminal.columns, 50u, kWidestText);
 }
 
-std::string options_text(const CommandDoc& doc, unsigned columns, const Paint& paint) {
+enum class Detail : uint8_t { Short, Full };
+
+// Values too many for a line are cut; the manual names all of them below the option.
+std::string options_text(const CommandDoc& doc, Detail detail, unsigned columns,
+                         const Paint& paint) {
   std::string text;
-  for (const OptionDoc& option : doc.options)
+  for (OptionDoc option : doc.options) {
+    if (option.value.size() > kWidestValue) {
+      const size_t cut = option.value.rfind('|', kWidestValue - 2);
+      if (cut != std::string::npos) {
+        if (detail == Detail::Full) {
+          std::string values = option.value;
+          std::ranges::replace(values, '|', ' ');
+          option.description += ": " + values;
+        }
+        option.value.replace(cut, std::string::npos, "|…");
+      }
+    }
     text += hanging(option.names.empty() ? option.operand : option_label(option),
                     option.description, columns, paint);
+  }
   return text;
 }
 
@@ -155,9 +173,9 @@ std::string short_help(const CommandDoc& doc, const ProgramDoc& program, const T
                                  usage_line(doc, is_program(doc, program)));
   if (is_program(doc, program))
     text += heading("Commands", paint) + commands_text(program, columns, paint) +
-            heading("Global options", paint) + options_text(doc, columns, paint);
+            heading("Global options", paint) + options_text(doc, Detail::Short, columns, paint);
   else
-    text += heading("Options", paint) + options_text(doc, columns, paint) + "\n" +
+    text += heading("Options", paint) + options_text(doc, Detail::Short, columns, paint) + "\n" +
             wrap_text("Global options (see stkit -h): " + global_names(program), 0, columns);
   return text + heading("Examples", paint) + examples_text(doc, paint);
 }
@@ -173,8 +191,9 @@ std::string long_help(const CommandDoc& doc, const ProgramDoc& program, const Te
   if (is_program(doc, program))
     text += heading("COMMANDS", paint) + commands_text(program, columns, paint);
   else
-    text += heading("OPTIONS", paint) + options_text(doc, columns, paint);
-  text += heading("GLOBAL OPTIONS", paint) + options_text(program.program, columns, paint);
+    text += heading("OPTIONS", paint) + options_text(doc, Detail::Full, columns, paint);
+  text += heading("GLOBAL OPTIONS", paint) +
+          options_text(program.program, Detail::Full, columns, paint);
   return text + heading("EXAMPLES", paint) + examples_text(doc, paint);
 }
 
