@@ -103,7 +103,8 @@ TEST_F(Program, VersionSaysWhatTheBuildIsMadeOf) {
     EXPECT_NE(result.out.find(part), std::string::npos) << part;
   for (const auto& [library, version] : build.libraries)
     EXPECT_NE(result.out.find(library + " " + version), std::string::npos) << library;
-  EXPECT_GE(build.libraries.size(), 4u);
+  for (const std::string library : {"fmt", "simdjson", "OpenSSL", "CURL", "CLI11", "spdlog"})
+    EXPECT_NE(result.out.find(" " + library + " "), std::string::npos) << library;
   EXPECT_FALSE(build.simd_compiled.empty());
 }
 

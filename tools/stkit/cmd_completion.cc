@@ -11,7 +11,8 @@ Action add_completion(CLI::App& command) {
   auto shell = std::make_shared<std::string>();
   add_choice(command, "SHELL", *shell, completion_shells(), "The shell to complete in")->required();
   return [shell](Session& session) -> Result<int> {
-    session.out().write(completion_script(*shell, session.program()));
+    session.write_text(
+        [&](const Terminal&) { return completion_script(*shell, session.program()); });
     return 0;
   };
 }

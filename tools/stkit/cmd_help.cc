@@ -24,7 +24,7 @@ Result<int> run_help(const std::string& topic, Session& session) {
                 meant.empty() ? fmt::format("one of: {}", fmt::join(names, ", "))
                               : fmt::format("did you mean '{}'?", meant));
   }
-  session.out().write(long_help(*doc, program, session.terminal()));
+  session.write_text([&](const Terminal& terminal) { return long_help(*doc, program, terminal); });
   return 0;
 }
 

@@ -50,10 +50,14 @@ Result<int> run_invocation(const CommandLine& line, const Invocation& invocation
   log_debug(fmt::format("stkit {}, {} cores usable", version(), usable_cores()));
   switch (invocation.kind) {
     case Invocation::Kind::ShortHelp:
-      out.write(short_help(*invocation.doc, line.doc(), session.terminal()));
+      session.write_text([&](const Terminal& terminal) {
+        return short_help(*invocation.doc, line.doc(), terminal);
+      });
       return 0;
     case Invocation::Kind::LongHelp:
-      out.write(long_help(*invocation.doc, line.doc(), session.terminal()));
+      session.write_text([&](const Terminal& terminal) {
+        return long_help(*invocation.doc, line.doc(), terminal);
+      });
       return 0;
     case Invocation::Kind::Version:
       out.write(session.json() ? version_json(build_info()) : version_text(build_info()));

@@ -9,6 +9,7 @@
 #include "hub_environment.h"
 #include "log.h"
 #include "signals.h"
+#include "stkit/json.h"
 #include "stkit/text.h"
 
 namespace stkit::cli {
@@ -67,6 +68,13 @@ HubOptions Session::hub_options(const std::string& endpoint) const {
       log_info(text);
   };
   return options;
+}
+
+void Session::write_text(const std::function<std::string(const Terminal&)>& text) {
+  if (!json_) return out_.write(text(terminal_));
+  std::string document;
+  JsonWriter(document).begin_object().field("text", text(Terminal{})).end_object();
+  out_.write(document + "\n");
 }
 
 void Session::finish(bool ok) {

@@ -1,6 +1,7 @@
 // What a running command has at hand.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,9 @@ class Session {
   // As the environment says, but for `endpoint`; heeds the token that stops the program, and logs
   // what is tried again.
   HubOptions hub_options(const std::string& endpoint = {}) const;
+
+  // A result that is text for people: as it is, or with --json in {"text": "..."}.
+  void write_text(const std::function<std::string(const Terminal&)>& text);
 
   // Progress is over, whatever came of the work.
   void finish(bool ok);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/json_reader.h"
+#include "model/shard_name.h"
 #include "ops/validate/checks.h"
 
 namespace stkit {
@@ -31,7 +32,8 @@ constexpr Need kNeeds[] = {
     {Loader::Vllm, {"config.json", "params.json"}, Severity::Error},
     {Loader::CandleVllm, {"config.json", {}}, Severity::Error},
     {Loader::CandleVllm, {"tokenizer.json", {}}, Severity::Error},
-    {Loader::CandleVllm, {"tokenizer_config.json", {}}, Severity::Error},
+    // Without it a built-in chat template is taken, which may be another model's.
+    {Loader::CandleVllm, {"tokenizer_config.json", {}}, Severity::Warning},
     {Loader::MistralRs, {"config.json", "params.json"}, Severity::Error},
     // Another one can be named on its command line.
     {Loader::MistralRs, {"tokenizer.json", "tekken.json"}, Severity::Warning},
@@ -62,9 +64,10 @@ Names files_of_index(const Context& context) {
   return names;
 }
 
+// "model-00001-of-00002.safetensors", whatever stands in front of it.
 bool is_shard_of_model(std::string_view file) {
-  constexpr std::string_view kStem = "model-";
-  return file.starts_with(kStem) && file.find("-of-") != file.npos;
+  const auto shard = parse_shard_name(file);
+  return shard && shard->stem.ends_with("model") && shard->suffix == ".safetensors";
 }
 
 Names folder_weights(const Context& context) {

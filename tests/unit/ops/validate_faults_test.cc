@@ -240,7 +240,7 @@ const Fault kFaults[] = {
      })},
     {"candle-vllm: no tokenizer settings", Check::LoaderMissingFile,
      [](TinyModel& m) { m.files.erase("tokenizer_config.json"); },
-     "candle-vllm needs tokenizer_config.json", loader(Loader::CandleVllm)},
+     "candle-vllm needs tokenizer_config.json", loader(Loader::CandleVllm), Severity::Warning},
     {"mistralrs: no tokenizer.json", Check::LoaderMissingFile,
      [](TinyModel& m) {
        m.files["tokenizer.model"] = m.files["tokenizer.json"];
