@@ -137,8 +137,8 @@ FileFormat choose_format(const Bundle& bundle) {
   const bool safetensors = std::ranges::any_of(bundle.listing, [](const FolderEntry& entry) {
     return is_weights_name(entry.name) || is_index_name(entry.name);
   });
-  if (safetensors || !is_folder_of_pytorch_weights(bundle.listing)) return FileFormat::Safetensors;
-  return FileFormat::PyTorch;
+  if (safetensors) return FileFormat::Safetensors;
+  return format_of_other_weights(bundle.listing).value_or(FileFormat::Safetensors);
 }
 
 bool is_index_of_pytorch_files(const ShardIndex& index) {
@@ -160,8 +160,9 @@ Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
   if (!selected.empty()) {
     STKIT_ASSIGN(const SelectedKind kind,
                  classify_selected(folder, selected, max_index_bytes, index));
-    if (kind == SelectedKind::Weights || kind == SelectedKind::TorchWeights) {
+    if (kind != SelectedKind::Index && kind != SelectedKind::Config) {
       if (kind == SelectedKind::TorchWeights) bundle.format = FileFormat::PyTorch;
+      if (kind == SelectedKind::NumpyArrays) bundle.format = FileFormat::Npz;
       STKIT_TRY(take_single_file(folder, selected, bundle));
       return bundle;
     }

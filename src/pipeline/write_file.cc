@@ -29,8 +29,9 @@ std::span<std::byte> scratch(size_t bytes) {
 // The bytes of an output tensor that is no plain copy of a run of bytes.
 class TensorProducer final : public BlockProducer {
  public:
-  TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype)
-      : model_(model), recipe_(recipe), dtype_(dtype) {
+  TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype, size_t tensor,
+                 TensorWatcher* watcher)
+      : model_(model), recipe_(recipe), dtype_(dtype), tensor_(tensor), watcher_(watcher) {
     const uint64_t in_block = info(recipe.source->dtype).block_elements;
     unit_elements_ = recipe.encoding == nullptr ? in_block : recipe.encoding->unit_elements();
     STKIT_CHECK(unit_elements_ % in_block == 0 && unit_elements_ % info(dtype).block_elements == 0);
@@ -39,6 +40,13 @@ class TensorProducer final : public BlockProducer {
   uint64_t unit_bytes() const { return bytes_of(dtype_, unit_elements_); }
 
   Result<void> produce(uint64_t first_block, std::span<std::byte> out) override {
+    STKIT_TRY(compute(first_block, out));
+    if (watcher_ != nullptr) watcher_->see(tensor_, first_block * unit_bytes(), out);
+    return {};
+  }
+
+ private:
+  Result<void> compute(uint64_t first_block, std::span<std::byte> out) {
     const TensorInfo& source = *recipe_.source;
     uint64_t first = first_block * unit_elements_;
     uint64_t left = out.size() / unit_bytes() * unit_elements_;
@@ -59,36 +67,57 @@ class TensorProducer final : public BlockProducer {
     return {};
   }
 
- private:
   const Model& model_;
   const TensorRecipe& recipe_;
   const DType dtype_;
+  const size_t tensor_;  // of the file
+  TensorWatcher* const watcher_;
   uint64_t unit_elements_;
 };
 
 // The segments of one file, and what computes them.
 class Segments {
  public:
-  Segments(const Model& model, const OutputPlan& plan, uint32_t progress_item)
-      : model_(model), plan_(plan), progress_item_(progress_item) {}
-
-  void add_header(const std::string& header) {
-    add(0, header.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(header.data())});
+  Segments(const Model& model, const OutputPlan& plan, const FilePlan& file,
+           const WriteFileOptions& options)
+      : model_(model),
+        plan_(plan),
+        watcher_(options.watcher),
+        progress_item_(options.progress_item) {
+    add_text(0, file.header);
+    auto text = file.texts.begin();
+    for (size_t i = 0; i < file.tensors.size(); ++i) {
+      const FilePlan::Tensor& tensor = file.tensors[i];
+      for (; text != file.texts.end() && text->offset_bytes <= tensor.offset_bytes; ++text)
+        add_text(text->offset_bytes, text->bytes);
+      const bool again = i > 0 && file.tensors[i - 1].offset_bytes == tensor.offset_bytes;
+      if (tensor.size_bytes > 0 && (!again || end_ == tensor.offset_bytes)) add_tensor(i, tensor);
+    }
+    for (; text != file.texts.end(); ++text) add_text(text->offset_bytes, text->bytes);
+    fill_up_to(file.file_bytes);
   }
 
-  void add_tensor(const FilePlan::Tensor& tensor) {
+  std::span<const Segment> all() const { return segments_; }
+
+ private:
+  void add_text(uint64_t offset, const std::string& text) {
+    if (text.empty()) return;
+    fill_up_to(offset);
+    add(offset, text.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(text.data())});
+  }
+
+  void add_tensor(size_t index, const FilePlan::Tensor& tensor) {
     fill_up_to(tensor.offset_bytes);
-    if (tensor.size_bytes == 0) return;
     const TensorRecipe& recipe = plan_.recipes[tensor.recipe];
     const auto run = recipe.source->run();
-    if (recipe.encoding == nullptr && run) {
+    if (recipe.encoding == nullptr && run && watcher_ == nullptr) {
       if (!extend_copy(tensor, *run))
         add(tensor.offset_bytes, tensor.size_bytes,
             Segment::FileBytes{run->file, run->offset_bytes});
       return;
     }
     TensorProducer& producer =
-        producers_.emplace_back(model_, recipe, plan_.specs[tensor.recipe].dtype);
+        producers_.emplace_back(model_, recipe, plan_.specs[tensor.recipe].dtype, index, watcher_);
     add(tensor.offset_bytes, tensor.size_bytes,
         Segment::ProducedBytes{&producer, producer.unit_bytes()});
   }
@@ -98,9 +127,6 @@ class Segments {
     if (end_ < offset) add(end_, offset - end_, Segment::Zeros{});
   }
 
-  std::span<const Segment> all() const { return segments_; }
-
- private:
   void add(uint64_t offset, uint64_t size, decltype(Segment::content) content) {
     segments_.push_back({offset, size, content, progress_item_});
     end_ = offset + size;
@@ -121,6 +147,7 @@ class Segments {
 
   const Model& model_;
   const OutputPlan& plan_;
+  TensorWatcher* const watcher_;
   const uint32_t progress_item_;
   uint64_t end_ = 0;
   std::vector<Segment> segments_;
@@ -131,11 +158,7 @@ class Segments {
 
 Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
                                   AtomicOutput& output, const WriteFileOptions& options) {
-  const FilePlan& file = plan.files[index];
-  Segments segments(model, plan, options.progress_item);
-  segments.add_header(file.header);
-  for (const FilePlan::Tensor& tensor : file.tensors) segments.add_tensor(tensor);
-  segments.fill_up_to(file.file_bytes);
+  const Segments segments(model, plan, plan.files[index], options);
   return assemble(
       output, segments.all(),
       {[&](uint32_t source) { return model.open_file(source); }, options.io, options.run});

@@ -135,7 +135,8 @@ Result<std::vector<SelectedTensor>> select_tensors(const Model& model, const Mer
   if (const size_t left_out = model.tensors().size() - selected.size(); left_out > 0)
     warnings.push_back(fmt::format("{} of {} tensors are left out", format_grouped(left_out),
                                    format_grouped(model.tensors().size())));
-  std::ranges::move(shared_tensor_warnings(selected), std::back_inserter(warnings));
+  std::ranges::move(shared_tensor_warnings(selected, options.pytorch_bin),
+                    std::back_inserter(warnings));
   return selected;
 }
 
