@@ -120,7 +120,8 @@ class Restorer {
       STKIT_ASSIGN(BoxedTensor boxes, boxes_of(one, tensor));
       STKIT_ASSIGN(tensor.size_bytes, storage_bytes(tensor.dtype, tensor.element_count));
       tensor.contiguous = boxes.sources.empty() && is_contiguous(boxes);
-      tensor.offset_bytes = boxes.boxes.front().offset_bytes;
+      const uint64_t stored_at = contents_.tensors[one.parts.front().tensor].offset_bytes;
+      tensor.offset_bytes = tensor.contiguous ? boxes.boxes.front().offset_bytes : stored_at;
       if (!tensor.contiguous)
         contents_.boxed.emplace(std::pair(tensor.file, tensor.name), std::move(boxes));
       tensors.push_back(tensor);

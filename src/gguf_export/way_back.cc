@@ -75,11 +75,11 @@ Result<std::vector<PublishedPart>> WayBack::parts_of(const TensorInfo& tensor) c
       architecture_.generated.end())
     return std::vector<PublishedPart>();
   const NameTemplate whole = template_of(tensor.name);
-  std::string_view ending;
-  const TensorRow* row = find_row(whole.text);
+  std::string_view ending = ending_of(tensor.name);
+  const TensorRow* row = find_row(without_ending(whole.text));
   if (row == nullptr) {
-    ending = ending_of(tensor.name);
-    row = find_row(without_ending(whole.text));
+    ending = {};
+    row = find_row(whole.text);
   }
   if (row == nullptr)
     return fail(ErrorCode::Unsupported,

@@ -56,7 +56,7 @@ Result<bool> is_numpy(const RandomAccessFile& file, std::span<const std::byte> h
     return std::ranges::any_of(directory.entries,
                                [&](const ZipEntry& entry) { return entry.name.ends_with(ending); });
   };
-  return directory.sound() ? has(".npy") && !has("/data.pkl") : by_name;
+  return directory.sound() ? (by_name || has(".npy")) && !has("/data.pkl") : by_name;
 }
 
 bool is_config_name(std::string_view base) { return glob_match("*config*.json", base); }

@@ -26,9 +26,10 @@ auto place_of(const SelectedTensor* tensor) {
 std::tuple<uint32_t, uint64_t, uint64_t, DType> origin_of(const BoxedTensors& boxed,
                                                           const TensorInfo& tensor) {
   const auto boxes = boxed.find({tensor.file, tensor.name});
-  const uint64_t offset = boxes == boxed.end() || boxes->second.boxes.empty()
-                              ? tensor.offset_bytes
-                              : boxes->second.boxes.front().offset_bytes;
+  const bool in_file = boxes != boxed.end() && boxes->second.sources.empty();
+  const uint64_t offset = in_file && !boxes->second.boxes.empty()
+                              ? boxes->second.boxes.front().offset_bytes
+                              : tensor.offset_bytes;
   return {tensor.file, offset, tensor.size_bytes, tensor.dtype};
 }
 

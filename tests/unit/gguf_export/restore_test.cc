@@ -148,7 +148,7 @@ class RoundTrip : public testing::Test {
  protected:
   // What is exported, in one dtype, and restored again.
   Result<RestoredModel> restored(const Model& model, DType dtype) {
-    const auto plan = plan_export(model, {.file_type = 0});
+    const auto plan = plan_export(model);
     if (!plan) return std::unexpected(plan.error());
     std::vector<Content> contents;
     for (const ExportTensor& tensor : plan->tensors) {

@@ -67,7 +67,7 @@ ZipBuilder archive(bool deflated) {
   const auto add = [&](const std::string& name, const std::string& content) {
     deflated ? zip.add_deflated(name, content) : zip.add(name, content);
   };
-  add("block/0/w.npy", npy("<f4", "(2, 3)", packed<float>({0, 1, 2, 3, 4, 5})));
+  add("block.0.w.npy", npy("<f4", "(2, 3)", packed<float>({0, 1, 2, 3, 4, 5})));
   add("fortran.npy", npy("<f4", "(2, 3)", packed<float>({0, 3, 1, 4, 2, 5}), true));
   add("big.npy", npy(">f8", "(2,)", swapped(packed<double>({1.5, -2}), 8)));
   add("complex.npy", npy(">c8", "(1,)", swapped(packed<float>({1, 2}), 4)));
@@ -84,7 +84,7 @@ TEST_F(NpzModel, ReadsEveryArray) {
     EXPECT_EQ(model->format(), FileFormat::Npz);
     ASSERT_EQ(model->tensors().size(), 7u);
     const std::vector<float> counted{0, 1, 2, 3, 4, 5};
-    EXPECT_EQ(values<float>(*model, "block/0/w"), counted);
+    EXPECT_EQ(values<float>(*model, "block.0.w"), counted);
     EXPECT_EQ(values<float>(*model, "fortran"), counted);
     EXPECT_EQ(values<double>(*model, "big"), (std::vector<double>{1.5, -2}));
     EXPECT_EQ(values<float>(*model, "complex"), (std::vector<float>{1, 2}));
@@ -92,7 +92,7 @@ TEST_F(NpzModel, ReadsEveryArray) {
     EXPECT_EQ(model->find("bf16")->dtype, DType::BF16);
     EXPECT_EQ(values<int64_t>(*model, "scalar"), std::vector<int64_t>{-7});
     EXPECT_EQ(model->find("empty")->element_count, 0u);
-    EXPECT_EQ(model->find("block/0/w")->contiguous, !deflated);
+    EXPECT_EQ(model->find("block.0.w")->contiguous, !deflated);
     EXPECT_EQ(findings(*model),
               "NP005 array 'bf16' has elements of two bytes without a type, taken for bfloat16\n");
     EXPECT_TRUE(model->check_unchanged());
@@ -110,14 +110,14 @@ TEST_F(NpzModel, CompressedArraysReadAtAnyPlaceInAnyOrder) {
   const TensorInfo& a = *model->find("a");
   const TensorInfo& b = *model->find("b");
   uint64_t state = 1;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 60; ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     const uint64_t first = (state >> 33) % counted.size();
     const uint64_t count = std::min<uint64_t>((state >> 20) % 5000, counted.size() - first);
     std::vector<uint32_t> read(count);
     ASSERT_TRUE(model->read(a, first, count, std::as_writable_bytes(std::span(read))));
     EXPECT_TRUE(std::ranges::equal(read, std::span(counted).subspan(first, count))) << first;
-    if (i % 50 != 0) continue;
+    if (i % 20 != 0) continue;
     ASSERT_TRUE(model->read(b, first, count, std::as_writable_bytes(std::span(read))));
     for (uint64_t j = 0; j < count; ++j) {
       const uint64_t row = (first + j) / 1000, column = (first + j) % 1000;
@@ -165,9 +165,9 @@ TEST_F(NpzModel, WhatIsNoWeightIsLeftOutOrRefused) {
       {"no array", ZipBuilder().add("readme", "x").bytes(), "NP007", 0},
       {"bomb",
        ZipBuilder()
-           .add({.name = "w.npy", .data = "x", .method = 8, .size_bytes = uint64_t{1} << 40})
+           .add({.name = "w.npy", .data = "x", .method = 8, .size_bytes = uint64_t{1} << 30})
            .bytes(),
-       "PK004 array 'w': 1 compressed bytes cannot be 1,099,511,627,776 bytes\n", 0},
+       "PK004 array 'w': 1 compressed bytes cannot be 1,073,741,824 bytes\n", 0},
       {"no stream",
        ZipBuilder()
            .add({.name = "w.npy", .data = "xxxxxxx", .method = 8, .size_bytes = 900})
