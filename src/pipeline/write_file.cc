@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "io/block_sharing.h"
 #include "stkit/dtype.h"
 
 namespace stkit {
@@ -179,6 +180,11 @@ Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, si
   return assemble(
       output, segments.all(),
       {[&](uint32_t source) { return model.open_file(source); }, options.io, options.run});
+}
+
+uint64_t shareable_bytes(const Model& model, const OutputPlan& plan, size_t index,
+                         uint64_t block_bytes) {
+  return shareable_bytes(Segments(model, plan, plan.files[index], {}).all(), block_bytes);
 }
 
 }  // namespace stkit
