@@ -42,6 +42,11 @@ def stkit(program, *arguments):
     expect(" ".join(map(str, arguments)) + done.stderr, done.returncode, 0)
 
 
+def beside(folder, name):
+    """Outputs do not lie inside of the input."""
+    return folder.with_name(f"{folder.name}-{name}")
+
+
 def raw(tensor):
     tensor = tensor.detach().contiguous().clone()
     return (str(tensor.dtype), list(tensor.shape),
@@ -93,24 +98,24 @@ def load_in_every_way(path):
 def check_model(program, folder, tensors):
     folder.mkdir()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    stkit(program, "merge", folder, "-o", folder / "out", "--pytorch-bin", "--verify")
-    path = folder / "out/pytorch_model.bin"
+    stkit(program, "merge", folder, "-o", beside(folder, "out"), "--pytorch-bin", "--verify")
+    path = beside(folder, "out") / "pytorch_model.bin"
     check_archive(path)
     for way, loaded in load_in_every_way(path):
         expect(f"the kind of dict, {way}", type(loaded), collections.OrderedDict)
         expect(f"{way}", content(loaded) == content(tensors), True)
-    stkit(program, "merge", path, "-o", folder / "back.safetensors")
-    expect("back again", (folder / "back.safetensors").read_bytes() ==
+    stkit(program, "merge", path, "-o", beside(folder, "back.safetensors"))
+    expect("back again", beside(folder, "back.safetensors").read_bytes() ==
            (folder / "model.safetensors").read_bytes(), True)
 
 
 def check_shards(program, folder, tensors):
-    stkit(program, "merge", folder, "-o", folder / "shards", "--pytorch-bin",
+    stkit(program, "merge", folder, "-o", beside(folder, "shards"), "--pytorch-bin",
           "--max-shard-size", "700KB")
-    index = json.loads((folder / "shards/pytorch_model.bin.index.json").read_text())
+    index = json.loads((beside(folder, "shards") / "pytorch_model.bin.index.json").read_text())
     found = {}
     for name in sorted(set(index["weight_map"].values())):
-        part = torch.load(folder / "shards" / name, weights_only=True)
+        part = torch.load(beside(folder, "shards") / name, weights_only=True)
         for tensor in part:
             expect(f"the shard of {tensor}", index["weight_map"][tensor], name)
         found.update(part)
@@ -125,8 +130,8 @@ def check_tied(program, folder):
     saved = collections.OrderedDict(embed=weight, turned=weight.t(), head=weight, other=weight.clone(),
                                     flat=weight.flatten())
     torch.save(saved, folder / "pytorch_model.bin")
-    stkit(program, "merge", folder, "-o", folder / "out", "--pytorch-bin")
-    for way, loaded in load_in_every_way(folder / "out/pytorch_model.bin"):
+    stkit(program, "merge", folder, "-o", beside(folder, "out"), "--pytorch-bin")
+    for way, loaded in load_in_every_way(beside(folder, "out") / "pytorch_model.bin"):
         expect(f"tied, {way}", content(loaded), content(saved))
         place = {name: tensor.untyped_storage().data_ptr() for name, tensor in loaded.items()}
         expect(f"the head's storage, {way}", place["head"], place["embed"])
