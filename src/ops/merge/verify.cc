@@ -81,7 +81,7 @@ class FileVerifier {
       for (; sum != sums_.end() && sum->offset_bytes < end; ++sum)
         std::memcpy(expected.data() + (sum->offset_bytes - text.offset_bytes), &crcs_[sum->entry],
                     sizeof(uint32_t));
-      STKIT_TRY(read_back(text.offset_bytes, std::as_writable_bytes(std::span(written))));
+      STKIT_TRY(output_.read_back(text.offset_bytes, std::as_writable_bytes(std::span(written))));
       const auto place = std::ranges::mismatch(written, expected).in1;
       if (place != written.end())
         return differs("the archive",
