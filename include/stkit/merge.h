@@ -40,6 +40,9 @@ struct MergeOptions {
   std::map<std::string, std::string, std::less<>> metadata = {};  // added to `__metadata__`
   uint64_t max_shard_bytes = 0;                                   // 0: one file
   uint64_t data_alignment = 8;
+  // Write what torch.load(weights_only=True) reads instead of safetensors: no metadata; tensors
+  // that share their bytes in the input go on sharing them.
+  bool pytorch_bin = false;
   std::string copy_files = "all";  // companions: all, none, or a glob
   IoMode io = IoMode::Auto;
   bool sync = true;
@@ -58,7 +61,8 @@ class MergePlan {
     bool is_weights = false;
   };
 
-  // `output` is a folder, or a file when it ends in ".safetensors". Fails on whatever would make
+  // `output` is a folder, or a file when it ends in ".safetensors" (in ".bin", ".pt", ".pth" or
+  // ".ckpt" for PyTorch). Fails on whatever would make
   // the merge fail but for the disk: names that collide, dtypes that cannot be cast, an output that
   // exists, or that is its own input.
   static Result<MergePlan> make(std::string_view reference, const std::string& output,

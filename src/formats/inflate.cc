@@ -18,6 +18,11 @@ uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t crc) {
       crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
+uint32_t joined_crc32(uint32_t first, uint32_t second, uint64_t second_bytes) {
+  return static_cast<uint32_t>(
+      crc32_combine64(first, second, static_cast<z_off64_t>(second_bytes)));
+}
+
 struct Inflater::State {
   State(const RandomAccessFile& the_file, uint64_t offset, uint64_t bytes)
       : file(the_file), next(offset), end(offset + bytes) {}

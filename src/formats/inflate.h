@@ -14,6 +14,9 @@ namespace stkit {
 // The CRC-32 of bytes that follow others whose CRC-32 is `crc`; 0 for the first.
 uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t crc = 0);
 
+// The CRC-32 of two runs of bytes one behind the other, of `second_bytes` the second.
+uint32_t joined_crc32(uint32_t first, uint32_t second, uint64_t second_bytes);
+
 // A deflate stream (RFC 1951) in a run of a file, from front to back, in constant memory.
 class Inflater {
  public:

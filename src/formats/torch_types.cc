@@ -51,4 +51,9 @@ const TorchType* find_torch_storage(std::string_view name) {
   return find(name.starts_with('_') ? name.substr(1) : name, &TorchType::storage);
 }
 
+const TorchType* find_torch_type(DType dtype) {
+  const auto found = std::ranges::find(kTypes, std::optional(dtype), &TorchType::dtype);
+  return found == std::end(kTypes) ? nullptr : found;
+}
+
 }  // namespace stkit

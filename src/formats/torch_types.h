@@ -20,5 +20,6 @@ struct TorchType {
 // By "torch.<name>" or by "torch.<storage>". Null when there is no such type.
 const TorchType* find_torch_dtype(std::string_view name);
 const TorchType* find_torch_storage(std::string_view name);
+const TorchType* find_torch_type(DType dtype);
 
 }  // namespace stkit

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "formats/finding_log.h"
 #include "gguf_export/arrange.h"
+#include "gguf_export/name_template.h"
 #include "gguf_export/packed_rows.h"
 #include "gguf_export/prequantized.h"
 
@@ -35,37 +35,6 @@ bool is_ignored(std::string_view name) {
   return any(kIgnoredEndings, [&](std::string_view t) { return name.ends_with(t); }) ||
          any(kIgnoredStarts, [&](std::string_view t) { return name.starts_with(t); }) ||
          any(kIgnoredParts, [&](std::string_view t) { return name.find(t) != name.npos; });
-}
-
-// "layers.{}.mlp.experts.{}.w1.weight" and its numbers.
-struct NameTemplate {
-  std::string text;
-  std::vector<uint64_t> numbers;
-};
-
-NameTemplate template_of(std::string_view name) {
-  NameTemplate result;
-  for (size_t at = 0; at <= name.size();) {
-    const size_t dot = std::min(name.find('.', at), name.size());
-    const std::string_view part = name.substr(at, dot - at);
-    if (at > 0) result.text += '.';
-    uint64_t number = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-    if (error == std::errc() && end == part.data() + part.size()) {
-      result.numbers.push_back(number);
-      result.text += "{}";
-    } else {
-      result.text += part;
-    }
-    at = dot + 1;
-  }
-  return result;
-}
-
-std::string_view ending_of(std::string_view name) {
-  for (const std::string_view ending : {".weight", ".bias"})
-    if (name.ends_with(ending)) return ending;
-  return {};
 }
 
 std::string_view without_prefix(std::string_view name, std::span<const std::string_view> prefixes) {

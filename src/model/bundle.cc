@@ -139,10 +139,10 @@ FileFormat choose_format(const Bundle& bundle, std::optional<FileFormat> wanted)
       return is_weights_name(entry.name, format) || is_index_name(entry.name, format);
     });
   };
-  if (wanted == FileFormat::PyTorch && holds(FileFormat::PyTorch)) return FileFormat::PyTorch;
-  if (holds(FileFormat::Safetensors) || !is_folder_of_pytorch_weights(bundle.listing))
-    return FileFormat::Safetensors;
-  return FileFormat::PyTorch;
+  for (const FileFormat other : {FileFormat::PyTorch, FileFormat::Npz})
+    if (wanted == other && holds(other)) return other;
+  if (holds(FileFormat::Safetensors)) return FileFormat::Safetensors;
+  return format_of_other_weights(bundle.listing).value_or(FileFormat::Safetensors);
 }
 
 bool is_index_of_pytorch_files(const ShardIndex& index) {
@@ -165,8 +165,9 @@ Result<Bundle> find_bundle(const Folder& folder, std::string_view selected,
   if (!selected.empty()) {
     STKIT_ASSIGN(const SelectedKind kind,
                  classify_selected(folder, selected, max_index_bytes, index));
-    if (kind == SelectedKind::Weights || kind == SelectedKind::TorchWeights) {
+    if (kind != SelectedKind::Index && kind != SelectedKind::Config) {
       if (kind == SelectedKind::TorchWeights) bundle.format = FileFormat::PyTorch;
+      if (kind == SelectedKind::NumpyArrays) bundle.format = FileFormat::Npz;
       STKIT_TRY(take_single_file(folder, selected, bundle));
       return bundle;
     }

@@ -9,6 +9,7 @@ namespace stkit {
 namespace {
 
 constexpr std::string_view kTorchWeights = "*.{bin,pt,pth,ckpt}";
+constexpr std::string_view kNumpyArchives = "*.npz";
 constexpr std::string_view kTorchIndexes = "*.{bin,pt,pth,ckpt}.index.json";
 constexpr std::string_view kTrainingState =
     "{optimizer,scheduler,scaler,training_args,rng_state*,random_states*}.{bin,pt,pth,pkl}";
@@ -20,6 +21,7 @@ bool is_weights_name(std::string_view name, FileFormat format) {
   if (base.starts_with('.')) return false;
   if (format == FileFormat::PyTorch)
     return glob_match(kTorchWeights, base) && !glob_match(kTrainingState, base);
+  if (format == FileFormat::Npz) return glob_match(kNumpyArchives, base);
   return base.ends_with(kWeightsSuffix);
 }
 
@@ -27,6 +29,7 @@ bool is_index_name(std::string_view name, FileFormat format) {
   const std::string_view base = base_name(name);
   if (base.starts_with('.')) return false;
   if (format == FileFormat::PyTorch) return glob_match(kTorchIndexes, base);
+  if (format == FileFormat::Npz) return false;
   return base.ends_with(kIndexSuffix);
 }
 

@@ -43,6 +43,10 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 const ModelContents& ModelAccess::contents(const Model& model) { return model.rep_->contents; }
+ModelContents ModelAccess::take(Model model) { return std::move(model.rep_->contents); }
+Model ModelAccess::make(ModelContents contents) {
+  return Model(std::make_unique<Model::Rep>(std::move(contents)));
+}
 
 Result<Model> Model::open(std::string_view reference, const OpenOptions& options) {
   return only_sound(scan(reference, options));

@@ -44,6 +44,9 @@ struct ModelContents {
 // The way of the other model sources and of src/ops to what the public class does not show.
 struct ModelAccess {
   static const ModelContents& contents(const Model& model);
+  // For another view of the same files.
+  static ModelContents take(Model model);
+  static Model make(ModelContents contents);
 };
 
 }  // namespace stkit

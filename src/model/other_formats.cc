@@ -10,6 +10,7 @@ namespace stkit {
 namespace {
 
 constexpr std::string_view kPyTorch = "PyTorch weights";
+constexpr std::string_view kNumpy = "NumPy archives";
 
 // The most telling first: a ZeRO checkpoint also holds .pt files, a DCP folder often .bin files.
 constexpr OtherFormat kOtherFormats[] = {
@@ -22,7 +23,7 @@ constexpr OtherFormat kOtherFormats[] = {
     {"*.gguf", EntryKind::File, "GGUF files"},
     {"*.uqff", EntryKind::File, "UQFF files (layers quantized by mistral.rs)"},
     {"*.{bin,pt,pth,ckpt}", EntryKind::File, kPyTorch},
-    {"*.npz", EntryKind::File, "NumPy archives"},
+    {"*.npz", EntryKind::File, kNumpy},
     {"*.h5", EntryKind::File, "TensorFlow weights"},
     {"*.msgpack", EntryKind::File, "Flax weights"},
     {"*.onnx", EntryKind::File, "ONNX files"},
@@ -43,10 +44,12 @@ const OtherFormat* most_telling(std::span<const FolderEntry> listing, std::strin
 
 }  // namespace
 
-bool is_folder_of_pytorch_weights(std::span<const FolderEntry> listing) {
+std::optional<FileFormat> format_of_other_weights(std::span<const FolderEntry> listing) {
   std::string_view example;
   const OtherFormat* const best = most_telling(listing, example);
-  return best != nullptr && best->what == kPyTorch;
+  if (best != nullptr && best->what == kPyTorch) return FileFormat::PyTorch;
+  if (best != nullptr && best->what == kNumpy) return FileFormat::Npz;
+  return std::nullopt;
 }
 
 const OtherFormat* recognise_other_format(const FolderEntry& entry) {
@@ -65,7 +68,10 @@ std::string describe_other_formats(std::span<const FolderEntry> listing) {
 }
 
 Error unsupported_format(std::string_view what, std::string path, std::string hint) {
-  if (hint.empty()) hint = "this version of stkit reads safetensors and PyTorch files";
+  if (hint.empty())
+    hint =
+        "stkit reads safetensors, GGUF, PyTorch and NumPy files, DeepSpeed and distributed "
+        "checkpoints";
   return {ErrorCode::Unsupported, fmt::format("{} cannot be read", what), std::move(hint),
           std::move(path)};
 }

@@ -1,12 +1,14 @@
 // Weights in other formats than safetensors, by the names of files and folders.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "stkit/error.h"
 #include "stkit/io.h"
+#include "stkit/model.h"
 
 namespace stkit {
 
@@ -16,8 +18,9 @@ struct OtherFormat {
   std::string_view what;  // "GGUF files"
 };
 
-// Whether PyTorch's own files are the most telling of them: what the folder is read as, then.
-bool is_folder_of_pytorch_weights(std::span<const FolderEntry> listing);
+// What the folder is read as where it holds no safetensors: the most telling of its formats, if
+// that is one whose files are opened one by one.
+std::optional<FileFormat> format_of_other_weights(std::span<const FolderEntry> listing);
 
 // The row that `entry` is of, or null.
 const OtherFormat* recognise_other_format(const FolderEntry& entry);

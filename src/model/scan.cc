@@ -15,6 +15,7 @@
 #include "model/deepspeed_scan.h"
 #include "model/distributed_scan.h"
 #include "model/listing.h"
+#include "model/npz_weights.h"
 #include "model/text_file.h"
 #include "model/torch_weights.h"
 
@@ -73,9 +74,13 @@ WeightsHeader to_weights_header(SafetensorsHeader header) {
   return weights;
 }
 
-Result<WeightsHeader> read_header(FileFormat format, const RandomAccessFile& file,
+Result<WeightsHeader> read_header(const ModelContents& contents, const RandomAccessFile& file,
                                   uint32_t file_index, const OpenOptions& options) {
-  if (format == FileFormat::PyTorch) return read_torch_weights(file, file_index, options);
+  if (contents.format == FileFormat::PyTorch) return read_torch_weights(file, file_index, options);
+  if (contents.format == FileFormat::Npz) {
+    const auto reopen = [pool = contents.pool.get(), file_index] { return pool->open(file_index); };
+    return read_npz_weights(file, file_index, reopen, options);
+  }
   STKIT_ASSIGN(SafetensorsHeader header,
                read_safetensors_header(file, options.max_header_bytes, file_index));
   return to_weights_header(std::move(header));
@@ -88,7 +93,7 @@ Result<std::vector<WeightsHeader>> read_headers(const ModelContents& contents,
   const auto read_one = [&](size_t i, unsigned) -> Result<void> {
     STKIT_ASSIGN(const std::shared_ptr<const RandomAccessFile> file,
                  contents.pool->open(weight_files[i]));
-    STKIT_ASSIGN(headers[i], read_header(contents.format, *file, weight_files[i], options));
+    STKIT_ASSIGN(headers[i], read_header(contents, *file, weight_files[i], options));
     return {};
   };
   const unsigned readers = std::max(usable_cores(), contents.folder->useful_readers());

@@ -6,6 +6,7 @@
 
 #include "base/byte_reader.h"
 #include "formats/safetensors_reader.h"
+#include "formats/zip_reader.h"
 #include "model/listing.h"
 #include "model/other_formats.h"
 #include "stkit/text.h"
@@ -15,6 +16,11 @@ namespace {
 
 // Enough to recognise any content by.
 constexpr size_t kHeadBytes = 4096;
+constexpr std::string_view kZipMagic = "PK\x03\x04";
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 // JSON text read as a length is beyond 2^56, so the two cannot be confused.
 bool looks_like_safetensors(std::span<const std::byte> head) {
@@ -27,15 +33,30 @@ bool looks_like_safetensors(std::span<const std::byte> head) {
 }
 
 bool looks_like_json(std::span<const std::byte> head) {
-  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  const std::string_view text = as_text(head);
   const size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && text[first] == '{';
 }
 
 // In either form, whatever the name.
 bool looks_like_torch(std::span<const std::byte> head) {
-  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
-  return text.starts_with("PK\x03\x04") || text.starts_with("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46");
+  return as_text(head).starts_with(kZipMagic) ||
+         as_text(head).starts_with("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46");
+}
+
+// PyTorch writes zip archives, too: those have an object, not arrays. A broken one is what its name
+// says.
+Result<bool> is_numpy(const RandomAccessFile& file, std::span<const std::byte> head,
+                      std::string_view base, uint64_t max_directory_bytes) {
+  const bool by_name = is_weights_name(base, FileFormat::Npz);
+  if (!as_text(head).starts_with(kZipMagic))
+    return as_text(head).starts_with("\x93NUMPY") || by_name;
+  STKIT_ASSIGN(const ZipDirectory directory, read_zip_directory(file, max_directory_bytes));
+  const auto has = [&](std::string_view ending) {
+    return std::ranges::any_of(directory.entries,
+                               [&](const ZipEntry& entry) { return entry.name.ends_with(ending); });
+  };
+  return directory.sound() ? (by_name || has(".npy")) && !has("/data.pkl") : by_name;
 }
 
 bool is_config_name(std::string_view base) { return glob_match("*config*.json", base); }
@@ -52,6 +73,8 @@ Result<SelectedKind> classify_selected(const Folder& folder, std::string_view se
 
   const std::string_view base = base_name(selected);
   if (looks_like_safetensors(head) || is_weights_name(base)) return SelectedKind::Weights;
+  STKIT_ASSIGN(const bool numpy, is_numpy(*file, head, base, max_index_bytes));
+  if (numpy) return SelectedKind::NumpyArrays;
   if (looks_like_torch(head) || is_weights_name(base, FileFormat::PyTorch))
     return SelectedKind::TorchWeights;
   if (looks_like_json(head)) {

@@ -10,7 +10,7 @@
 
 namespace stkit {
 
-enum class SelectedKind : uint8_t { Weights, TorchWeights, Index, Config };
+enum class SelectedKind : uint8_t { Weights, TorchWeights, NumpyArrays, Index, Config };
 
 // Unsupported, with what it seems to be, for anything else. Fills `index` when that is what it is.
 // A broken file is still what its name promises, so that reading it can say what is wrong.

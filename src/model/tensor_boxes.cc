@@ -272,7 +272,11 @@ bool is_contiguous(const BoxedTensor& tensor) {
 Result<void> read_boxes(const BoxedTensor& tensor, uint64_t first, std::span<std::byte> out,
                         OpenBoxFile open) {
   if (out.empty()) return {};
-  return BoxReader(tensor, first, out, open).read();
+  if (tensor.sources.empty()) return BoxReader(tensor, first, out, open).read();
+  const auto source = [&](uint32_t file) -> Result<std::shared_ptr<const RandomAccessFile>> {
+    return tensor.sources[file];
+  };
+  return BoxReader(tensor, first, out, source).read();
 }
 
 }  // namespace stkit

@@ -17,11 +17,13 @@ namespace stkit {
 
 // A part of a tensor: the indices origin <= i < origin + size, kept in a file with any strides.
 struct TensorBox {
-  uint32_t file = 0;
+  uint32_t file = 0;          // of the model; see BoxedTensor::sources
   uint64_t offset_bytes = 0;  // of the element at `origin`
   std::vector<uint64_t> origin = {};
   std::vector<uint64_t> size = {};
   std::vector<uint64_t> strides = {};  // in units, see BoxedTensor
+
+  friend bool operator==(const TensorBox&, const TensorBox&) = default;
 };
 
 // Its boxes are disjoint and cover it. It may be seen in another shape than the tensor's own, of as
@@ -31,6 +33,11 @@ struct BoxedTensor {
   std::vector<TensorBox> boxes = {};
   uint16_t unit_bytes = 1;
   uint8_t swap_bytes = 0;  // the size of the numbers that are stored big-endian; 0: none
+  // What TensorBox::file is an index into where the bytes are not those of the model's files:
+  // content that is decompressed or decoded when it is read.
+  std::vector<std::shared_ptr<const RandomAccessFile>> sources = {};
+
+  friend bool operator==(const BoxedTensor&, const BoxedTensor&) = default;
 };
 
 // One box over all of it; shape and strides are brought to the fewest dimensions that say the same.

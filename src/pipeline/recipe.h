@@ -60,9 +60,15 @@ struct FilePlan {
     uint64_t offset_bytes;  // in the file
     uint64_t size_bytes;
   };
-  std::string name;             // relative to the output folder
-  std::string header;           // from the start of the file
-  std::vector<Tensor> tensors;  // by offset; what lies between them is zeros
+  struct Text {
+    uint64_t offset_bytes;
+    std::string bytes;
+  };
+  std::string name;    // relative to the output folder
+  std::string header;  // from the start of the file
+  // By offset. Several may be at one place, where they are the same bytes: those of the first.
+  std::vector<Tensor> tensors;
+  std::vector<Text> texts = {};  // by offset; what lies between them and the tensors is zeros
   uint64_t file_bytes = 0;
 };
 

@@ -38,8 +38,14 @@ std::optional<ByteRun> input_run(const TensorRecipe& recipe) {
 // The bytes of an output tensor that is no plain copy of a run of bytes.
 class TensorProducer final : public BlockProducer {
  public:
-  TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype)
-      : model_(model), recipe_(recipe), from_(input_dtype(recipe)), dtype_(dtype) {
+  TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype, size_t tensor,
+                 TensorWatcher* watcher)
+      : model_(model),
+        recipe_(recipe),
+        from_(input_dtype(recipe)),
+        dtype_(dtype),
+        tensor_(tensor),
+        watcher_(watcher) {
     const uint64_t in_block = info(from_).block_elements;
     unit_elements_ = recipe.encoding == nullptr ? in_block : recipe.encoding->unit_elements();
     STKIT_CHECK(unit_elements_ % in_block == 0 && unit_elements_ % info(dtype).block_elements == 0);
@@ -48,6 +54,13 @@ class TensorProducer final : public BlockProducer {
   uint64_t unit_bytes() const { return bytes_of(dtype_, unit_elements_); }
 
   Result<void> produce(uint64_t first_block, std::span<std::byte> out) override {
+    STKIT_TRY(compute(first_block, out));
+    if (watcher_ != nullptr) watcher_->see(tensor_, first_block * unit_bytes(), out);
+    return {};
+  }
+
+ private:
+  Result<void> compute(uint64_t first_block, std::span<std::byte> out) {
     uint64_t first = first_block * unit_elements_;
     uint64_t left = out.size() / unit_bytes() * unit_elements_;
     if (recipe_.encoding == nullptr) return read(first, left, out);
@@ -67,7 +80,6 @@ class TensorProducer final : public BlockProducer {
     return {};
   }
 
- private:
   Result<void> read(uint64_t first, uint64_t count, std::span<std::byte> out) const {
     return recipe_.source == nullptr ? recipe_.input->read(first, count, out)
                                      : model_.read(*recipe_.source, first, count, out);
@@ -76,6 +88,8 @@ class TensorProducer final : public BlockProducer {
   const Model& model_;
   const TensorRecipe& recipe_;
   const DType from_, dtype_;
+  const size_t tensor_;  // of the file
+  TensorWatcher* const watcher_;
   uint64_t unit_elements_;
 };
 
@@ -84,32 +98,44 @@ class Segments {
  public:
   Segments(const Model& model, const OutputPlan& plan, const FilePlan& file,
            const WriteFileOptions& options)
-      : model_(model), plan_(plan), progress_item_(options.progress_item) {
-    add_header(file.header);
-    for (const FilePlan::Tensor& tensor : file.tensors) add_tensor(tensor);
+      : model_(model),
+        plan_(plan),
+        watcher_(options.watcher),
+        progress_item_(options.progress_item) {
+    add_text(0, file.header);
+    auto text = file.texts.begin();
+    for (size_t i = 0; i < file.tensors.size(); ++i) {
+      const FilePlan::Tensor& tensor = file.tensors[i];
+      for (; text != file.texts.end() && text->offset_bytes <= tensor.offset_bytes; ++text)
+        add_text(text->offset_bytes, text->bytes);
+      const bool again = i > 0 && file.tensors[i - 1].offset_bytes == tensor.offset_bytes;
+      if (tensor.size_bytes > 0 && (!again || end_ == tensor.offset_bytes)) add_tensor(i, tensor);
+    }
+    for (; text != file.texts.end(); ++text) add_text(text->offset_bytes, text->bytes);
     fill_up_to(file.file_bytes);
   }
 
   std::span<const Segment> all() const { return segments_; }
 
  private:
-  void add_header(const std::string& header) {
-    add(0, header.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(header.data())});
+  void add_text(uint64_t offset, const std::string& text) {
+    if (text.empty()) return;
+    fill_up_to(offset);
+    add(offset, text.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(text.data())});
   }
 
-  void add_tensor(const FilePlan::Tensor& tensor) {
+  void add_tensor(size_t index, const FilePlan::Tensor& tensor) {
     fill_up_to(tensor.offset_bytes);
-    if (tensor.size_bytes == 0) return;
     const TensorRecipe& recipe = plan_.recipes[tensor.recipe];
     const auto run = input_run(recipe);
-    if (recipe.encoding == nullptr && run) {
+    if (recipe.encoding == nullptr && run && watcher_ == nullptr) {
       if (!extend_copy(tensor, *run))
         add(tensor.offset_bytes, tensor.size_bytes,
             Segment::FileBytes{run->file, run->offset_bytes});
       return;
     }
     TensorProducer& producer =
-        producers_.emplace_back(model_, recipe, plan_.specs[tensor.recipe].dtype);
+        producers_.emplace_back(model_, recipe, plan_.specs[tensor.recipe].dtype, index, watcher_);
     add(tensor.offset_bytes, tensor.size_bytes,
         Segment::ProducedBytes{&producer, producer.unit_bytes()});
   }
@@ -139,6 +165,7 @@ class Segments {
 
   const Model& model_;
   const OutputPlan& plan_;
+  TensorWatcher* const watcher_;
   const uint32_t progress_item_;
   uint64_t end_ = 0;
   std::vector<Segment> segments_;

@@ -28,6 +28,8 @@ constexpr std::pair<std::string_view, FileFormat> kSources[] = {
     {"bin", FileFormat::PyTorch},
     {"deepspeed", FileFormat::DeepSpeed},
     {"dcp", FileFormat::Dcp},
+    {"gguf", FileFormat::Gguf},
+    {"npz", FileFormat::Npz},
 };
 constexpr std::string_view kKeepDType = "keep";
 constexpr uint64_t kMostAlignment = uint64_t{1} << 30;
@@ -112,7 +114,7 @@ Result<void> check_arguments(const Options& options) {
   if (options.output.empty())
     return fail(ErrorCode::Usage, "the output is missing",
                 options.all_checkpoints ? "name the folder to write to with: -o OUT_DIR"
-                                        : "name a folder, or a .safetensors file, with: -o OUT");
+                                        : "name a folder, or a file, with: -o OUT");
   return {};
 }
 
@@ -243,8 +245,11 @@ void add_what(CLI::App& command, Options& o) {
 void add_how(CLI::App& command, Options& o) {
   add_size(command, "--max-shard-size", o.merge.max_shard_bytes,
            "Write shards of at most this size, and their index, instead of one file");
+  command.add_flag("--pytorch-bin", o.merge.pytorch_bin,
+                   "Write pytorch_model.bin, as torch.save does, instead of safetensors");
   add_count(command, "--align", o.merge.data_alignment, kMostAlignment,
-            "Start the weights at a multiple of N bytes (8); 4096 lets filesystems share blocks");
+            "Start the weights at a multiple of N bytes (8; 64 for PyTorch); with 4096 blocks are "
+            "shared");
   add_text(command, "--copy-files", o.merge.copy_files, "GLOB",
            "Which companion files to take along; all, none, or their names (all)");
   add_choice(command, "--io", o.io, io_mode_names(), "How bytes move; direct: past the page cache");
@@ -283,7 +288,8 @@ Action add_merge(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   Options& o = *options;
   add_model(command, o.model, "What to merge; with --all-checkpoints the folder of a run");
-  add_text(command, "-o,--output", o.output, "OUT", "A folder, or a .safetensors file");
+  add_text(command, "-o,--output", o.output, "OUT",
+           "A folder, or a .safetensors file (.bin for PyTorch)");
   add_choice(command, "--from", o.from, source_choices(),
              "The kind of weights to take, where MODEL holds several");
   add_what(command, o);

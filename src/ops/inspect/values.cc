@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/decode.h"
 #include "kernels/stats.h"
 #include "stkit/inspect.h"
 #include "stkit/text.h"
@@ -17,10 +18,12 @@ constexpr uint64_t kMostValues = uint64_t{1} << 27;
 Result<std::vector<double>> first_values(const Model& model, const TensorInfo& tensor,
                                          uint64_t count) {
   const DTypeInfo& type = info(tensor.dtype);
-  if (type.kind == DTypeKind::GgmlBlock)
-    return fail(
-        ErrorCode::Unsupported,
-        fmt::format("tensor '{}' is {}: its values are coded in blocks", tensor.name, type.name));
+  const bool is_block = type.kind == DTypeKind::GgmlBlock;
+  if (is_block && !kernels::is_decoded(tensor.dtype))
+    return fail(ErrorCode::Unsupported,
+                fmt::format("tensor '{}' is {}: its values are coded in blocks that cannot be "
+                            "decoded",
+                            tensor.name, type.name));
   count = std::min(count, tensor.element_count);
   if (count > kMostValues)
     return fail(ErrorCode::Usage,
@@ -35,7 +38,13 @@ Result<std::vector<double>> first_values(const Model& model, const TensorInfo& t
   STKIT_TRY(model.read(tensor, 0, elements, bytes));
   const uint64_t numbers_per_element = type.kind == DTypeKind::Complex ? 2 : 1;
   std::vector<double> values(static_cast<size_t>(elements * numbers_per_element));
-  kernels::to_double(tensor.dtype, bytes, values);
+  if (is_block) {
+    std::vector<float> decoded(static_cast<size_t>(elements));
+    kernels::decode_blocks(tensor.dtype, bytes, decoded);
+    std::ranges::copy(decoded, values.begin());
+  } else {
+    kernels::to_double(tensor.dtype, bytes, values);
+  }
   values.resize(static_cast<size_t>(count * numbers_per_element));
   return values;
 }

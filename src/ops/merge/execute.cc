@@ -14,7 +14,7 @@
 #include "ops/merge/target.h"
 #include "ops/merge/verify.h"
 #include "ops/merge/work.h"
-#include "pipeline/write_file.h"
+#include "ops/merge/write_weights.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -107,8 +107,7 @@ class Merge {
     const auto item = static_cast<uint32_t>(index);
     const auto& content = work_.outputs[index].content;
     if (const auto* weights = std::get_if<MergeOutput::Weights>(&content))
-      return write_file(work_.model, work_.weights, weights->index, output,
-                        {work_.options.io, run_, item});
+      return write_weights(work_, weights->index, output, {work_.options.io, run_, item});
     Segment segment;
     segment.size_bytes = work_.files[index].size_bytes;
     segment.progress_item = item;
@@ -128,16 +127,18 @@ class Merge {
     const std::vector<OverflowCount> overflows = count_overflows();
     if (overflows.empty()) return {};
     const OverflowCount& first = overflows.front();
+    const DType dtype =
+        std::ranges::find(work_.weights.specs, first.tensor, &TensorSpec::name)->dtype;
     const std::string others =
         overflows.size() == 1
             ? std::string()
             : fmt::format("; so are values of {} more tensors", overflows.size() - 1);
-    return fail(ErrorCode::Unsupported,
-                fmt::format("{} values of tensor {} are beyond the range of {}{}",
-                            format_grouped(first.values), quoted_name(first.tensor),
-                            name(*work_.options.dtype), others),
-                "keep such tensors with --keep-dtype, or choose --on-overflow clamp or inf",
-                work_.model.reference());
+    return fail(
+        ErrorCode::Unsupported,
+        fmt::format("{} values of tensor {} are beyond the range of {}{}",
+                    format_grouped(first.values), quoted_name(first.tensor), name(dtype), others),
+        "keep such tensors with --keep-dtype, or choose --on-overflow clamp or inf",
+        work_.model.reference());
   }
 
   std::vector<OverflowCount> count_overflows() const {

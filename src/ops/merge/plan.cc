@@ -4,6 +4,7 @@
 #include <iterator>
 #include <span>
 
+#include "gguf_export/restore.h"
 #include "model/listing.h"
 #include "ops/merge/plan_companions.h"
 #include "ops/merge/plan_weights.h"
@@ -24,20 +25,35 @@ constexpr std::string_view kOverflowNames[] = {"error", "clamp", "inf"};
 constexpr uint64_t kWorkingBytes = uint64_t{64} << 20;
 
 // Loaders find the components of a pipeline and adapters by names of their own.
-std::string stem_of(const Model& model) {
+std::string stem_of(const MergeWork& work) {
   for (const std::string_view stem : {"diffusion_pytorch_model", "adapter_model"})
-    if (std::ranges::all_of(model.files(), [&](const ModelFile& file) {
+    if (std::ranges::all_of(work.model.files(), [&](const ModelFile& file) {
           return file.role != FileRole::Weights || base_name(file.name).starts_with(stem);
         }))
       return std::string(stem);
-  return "model";
+  return work.options.pytorch_bin ? "pytorch_model" : "model";
 }
 
 WeightNames weight_names(const MergeWork& work) {
-  std::string stem = stem_of(work.model);
+  std::string stem = stem_of(work);
+  std::string suffix(work.options.pytorch_bin ? ".bin" : kWeightsSuffix);
   std::string single =
-      work.is_single_file ? fs::path(work.output).filename().string() : stem + ".safetensors";
-  return {std::move(stem), std::move(single)};
+      work.is_single_file ? fs::path(work.output).filename().string() : stem + suffix;
+  return {std::move(stem), std::move(suffix), std::move(single)};
+}
+
+// A GGUF file as the model that it was made of.
+Result<void> restore(MergeWork& work) {
+  STKIT_ASSIGN(gguf_export::RestoredModel restored,
+               gguf_export::restore_model(std::move(work.model)));
+  work.model = std::move(restored.model);
+  work.decoded = std::move(restored.decoded);
+  if (!restored.problem.empty())
+    work.warnings.push_back(
+        fmt::format("names and order are those of GGUF, which most loaders of safetensors do not "
+                    "know: {}",
+                    restored.problem));
+  return {};
 }
 
 void add_file(MergeWork& work, MergePlan::File file, decltype(MergeOutput::content) content) {
@@ -100,6 +116,7 @@ Result<MergePlan> MergePlan::make(Model model, const std::string& output,
   auto rep = std::unique_ptr<Rep>(new Rep{MergeWork(std::move(model), options, output)});
   MergeWork& work = rep->work;
   STKIT_TRY(find_target(work));
+  if (work.model.format() == FileFormat::Gguf) STKIT_TRY(restore(work));
   warn_of_left_behind(work);
   STKIT_ASSIGN(std::vector<SelectedTensor> tensors,
                select_tensors(work.model, work.options, work.warnings));
@@ -123,7 +140,10 @@ std::span<const std::string> MergePlan::warnings() const { return rep_->work.war
 uint64_t MergePlan::peak_memory_bytes(const RunOptions& run) const {
   uint64_t header_bytes = 0;
   for (const ModelFile& file : rep_->work.model.files()) header_bytes += file.header_bytes;
-  for (const FilePlan& file : rep_->work.weights.files) header_bytes += file.header.size();
+  for (const FilePlan& file : rep_->work.weights.files) {
+    header_bytes += file.header.size();
+    for (const FilePlan::Text& text : file.texts) header_bytes += text.bytes.size();
+  }
   const uint64_t working_bytes =
       run.max_memory_bytes > 0 ? std::min(run.max_memory_bytes, kWorkingBytes) : kWorkingBytes;
   return working_bytes + header_bytes;

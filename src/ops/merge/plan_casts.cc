@@ -45,12 +45,13 @@ CastRules::CastRules(const Model& model, const MergeOptions& options) : options_
     quantization_ = find_quantization(model);
 }
 
-DType CastRules::output_dtype(const TensorInfo& tensor) {
-  if (!options_.dtype) return tensor.dtype;
+DType CastRules::output_dtype(const TensorInfo& tensor, bool decoded) {
+  const DType own = decoded ? DType::F16 : tensor.dtype;
+  if (!options_.dtype) return own;
   bool keep = false;
   for (size_t i = 0; i < keep_.size(); ++i)
     if (keep_[i].matches(tensor.name)) keep = keep_used_[i] = true;
-  if (keep || !kernels::can_cast(tensor.dtype, *options_.dtype)) return tensor.dtype;
+  if (keep || !kernels::can_cast(tensor.dtype, *options_.dtype)) return own;
   if (!quantization_.empty() &&
       (is_8_bit_float(tensor.dtype) || glob_match(kScaleNames, tensor.name))) {
     ++quantized_kept_;

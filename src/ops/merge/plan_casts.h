@@ -18,8 +18,9 @@ class CastRules {
   static Result<CastRules> make(const Model& model, const MergeOptions& options);
 
   // What the tensor's dtype is in the output. Integers, bools, complex numbers and floats of fewer
-  // than 8 bits stay; so do, in quantized models, scales and the codes that they belong to.
-  DType output_dtype(const TensorInfo& tensor);
+  // than 8 bits stay; so do, in quantized models, scales and the codes that they belong to. What
+  // was `decoded` from blocks becomes F16, as their scales are, unless another dtype is asked for.
+  DType output_dtype(const TensorInfo& tensor, bool decoded);
 
   // What was kept that the user may not expect, and patterns that were of no use.
   void add_warnings(std::vector<std::string>& warnings) const;

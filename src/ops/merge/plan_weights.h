@@ -12,9 +12,10 @@ namespace stkit {
 
 struct WeightNames {
   std::string stem;         // "model"
+  std::string suffix;       // ".safetensors"
   std::string single_file;  // when one file is written: the name it gets
 
-  std::string index() const { return stem + std::string(kIndexSuffix); }
+  std::string index() const { return stem + suffix + ".index.json"; }
   // Where a loader starts.
   std::string entry_file(const OutputPlan& weights) const {
     return weights.files.size() == 1 ? single_file : index();

@@ -170,7 +170,8 @@ Result<std::vector<SelectedTensor>> select_tensors(const Model& model, const Mer
   exclude.warn_of_unused("--exclude", warnings);
   names.warn_of_unused(warnings);
   if (selected.size() < model.tensors().size()) warnings.push_back(left_out_text(model, selected));
-  std::ranges::move(shared_tensor_warnings(selected), std::back_inserter(warnings));
+  std::ranges::move(shared_tensor_warnings(selected, options.pytorch_bin),
+                    std::back_inserter(warnings));
   return selected;
 }
 

@@ -93,7 +93,12 @@ std::vector<std::string> other_weights(const MergeWork& work) {
   for (fs::directory_iterator entry(work.folder, error), end; !error && entry != end;
        entry.increment(error)) {
     std::string name = entry->path().filename().string();
-    if ((is_weights_name(name) || is_index_name(name)) && !own.contains(name))
+    // Loaders take safetensors first, so beside those PyTorch files are no others.
+    const auto is_other = [&](FileFormat format) {
+      return is_weights_name(name, format) || is_index_name(name, format);
+    };
+    if ((is_other(FileFormat::Safetensors) || is_other(work.output_format())) &&
+        !own.contains(name))
       others.push_back(std::move(name));
   }
   std::ranges::sort(others, natural_less);
@@ -111,10 +116,9 @@ std::string list_some(const std::vector<std::string>& names) {
 
 // Beside a new model.safetensors an old index would make loaders look for the shards it names.
 bool is_stale_index(const MergeWork& work, std::string_view name) {
-  if (!is_index_name(name)) return false;
+  if (!is_index_name(name, work.output_format())) return false;
   if (!work.is_single_file) return true;
-  const std::string stem = fs::path(work.files.back().name).stem().string();
-  return name == stem + std::string(kIndexSuffix);
+  return name == work.files.back().name + ".index.json";
 }
 
 // What the output will take no space for, since its blocks are those of the input. Where the
@@ -145,11 +149,15 @@ Result<void> find_target(MergeWork& work) {
       return fail(ErrorCode::WriteFailed,
                   fmt::format("is {}, neither a file nor a folder", kind_of(info.st_mode)),
                   "choose another place for the output", work.output);
-    if (work.is_single_file && !is_weights_name(work.output))
-      return fail(ErrorCode::OutputExists, "is a file, and does not end in .safetensors",
-                  "name a folder, or a file that ends in .safetensors", work.output);
+    if (work.is_single_file && !is_weights_name(work.output, work.output_format())) {
+      const std::string_view endings =
+          work.options.pytorch_bin ? ".bin, .pt, .pth or .ckpt" : ".safetensors";
+      return fail(ErrorCode::OutputExists,
+                  fmt::format("is a file, and does not end in {}", endings),
+                  fmt::format("name a folder, or a file that ends in {}", endings), work.output);
+    }
   } else if (errno == ENOENT) {
-    work.is_single_file = is_weights_name(work.output);
+    work.is_single_file = is_weights_name(work.output, work.output_format());
   } else {
     Error error = write_error(errno, work.output, "cannot be looked at");
     if (error.hint.empty()) error.hint = "choose another place for the output";

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/parallel.h"
 #include "formats/finding_log.h"
+#include "formats/inflate.h"
 #include "io/os_error.h"
 #include "model/read_blocks.h"
 #include "stkit/text.h"
@@ -20,9 +21,15 @@ constexpr uint64_t kBufferBytes = uint64_t{32} << 20;
 
 class FileVerifier {
  public:
-  FileVerifier(SystemCalls& calls, const MergeWork& work, const FilePlan& file,
-               const AtomicOutput& output, const RunOptions& run)
-      : calls_(calls), work_(work), file_(file), output_(output), run_(run) {
+  FileVerifier(SystemCalls& calls, const MergeWork& work, size_t file, const AtomicOutput& output,
+               const RunOptions& run)
+      : calls_(calls),
+        work_(work),
+        file_(work.weights.files[file]),
+        output_(output),
+        run_(run),
+        crcs_(file_.tensors.size()) {
+    if (!work.sums.empty()) sums_ = work.sums[file];
     if (run_.max_memory_bytes == 0) run_.max_memory_bytes = kBufferBytes;
   }
 
@@ -30,10 +37,11 @@ class FileVerifier {
     STKIT_TRY(forget_cached_pages());
     STKIT_TRY(verify_header());
     ReadBuffers buffers(run_, 2);
-    return parallel_for(file_.tensors.size(), buffers.threads(), run_.cancel,
-                        [&](size_t i, unsigned worker) {
-                          return verify_tensor(file_.tensors[i], buffers.pair(worker), digests);
-                        });
+    STKIT_TRY(parallel_for(file_.tensors.size(), buffers.threads(), run_.cancel,
+                           [&](size_t i, unsigned worker) {
+                             return verify_tensor(i, buffers.pair(worker), digests);
+                           }));
+    return verify_texts();
   }
 
  private:
@@ -64,8 +72,26 @@ class FileVerifier {
     return differs("the header", static_cast<uint64_t>(place - header.begin()));
   }
 
-  Result<void> verify_tensor(const FilePlan::Tensor& tensor, Buffers buffers,
-                             std::span<std::string> digests) {
+  // Behind the tensors, whose sums are among them.
+  Result<void> verify_texts() {
+    auto sum = sums_.begin();
+    for (const FilePlan::Text& text : file_.texts) {
+      std::string expected = text.bytes, written(text.bytes.size(), '\0');
+      const uint64_t end = text.offset_bytes + text.bytes.size();
+      for (; sum != sums_.end() && sum->offset_bytes < end; ++sum)
+        std::memcpy(expected.data() + (sum->offset_bytes - text.offset_bytes), &crcs_[sum->entry],
+                    sizeof(uint32_t));
+      STKIT_TRY(output_.read_back(text.offset_bytes, std::as_writable_bytes(std::span(written))));
+      const auto place = std::ranges::mismatch(written, expected).in1;
+      if (place != written.end())
+        return differs("the archive",
+                       text.offset_bytes + static_cast<uint64_t>(place - written.begin()));
+    }
+    return {};
+  }
+
+  Result<void> verify_tensor(size_t index, Buffers buffers, std::span<std::string> digests) {
+    const FilePlan::Tensor& tensor = file_.tensors[index];
     const TensorRecipe& recipe = work_.weights.recipes[tensor.recipe];
     const TensorInfo& source = *recipe.source;
     // merge has no other encoding.
@@ -96,6 +122,7 @@ class FileVerifier {
                        offset + static_cast<uint64_t>(place - written.begin()));
       }
       digest.update(written);
+      if (!sums_.empty()) crcs_[index] = crc32_of(written, crcs_[index]);
       first += count;
       offset += bytes;
     }
@@ -108,6 +135,8 @@ class FileVerifier {
   const FilePlan& file_;
   const AtomicOutput& output_;
   RunOptions run_;
+  std::span<const ZipPlan::Sum> sums_;
+  std::vector<uint32_t> crcs_;  // by tensor, where there are sums
 };
 
 }  // namespace
@@ -115,7 +144,7 @@ class FileVerifier {
 Result<void> verify_weights(SystemCalls& calls, const MergeWork& work, size_t file,
                             const AtomicOutput& output, const RunOptions& run,
                             std::span<std::string> digests) {
-  return FileVerifier(calls, work, work.weights.files[file], output, run).verify(digests);
+  return FileVerifier(calls, work, file, output, run).verify(digests);
 }
 
 }  // namespace stkit

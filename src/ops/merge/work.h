@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "formats/zip_writer.h"
 #include "io/system_calls.h"
 #include "ops/merge/cast_encoding.h"
 #include "pipeline/recipe.h"
@@ -35,6 +36,8 @@ struct MergeWork {
       : model(std::move(opened)), options(std::move(wanted)), output(std::move(where)) {}
 
   Model model;
+  // By tensor of the model: whether it was blocks in a GGUF file and is decoded. Empty: none was.
+  std::vector<bool> decoded;
   MergeOptions options;
   std::string output;            // as the user wrote it
   std::filesystem::path folder;  // that the files go to
@@ -45,11 +48,17 @@ struct MergeWork {
     CastEncoding* encoding;  // of that recipe
   };
   OutputPlan weights;
+  // Of archives for PyTorch: where the CRC-32 of `entry`, an index into FilePlan::tensors, goes.
+  std::vector<std::vector<ZipPlan::Sum>> sums;  // by index of weights.files; else empty
   std::vector<Cast> casts;
   std::vector<MergePlan::File> files;  // in the order in which they are published
   std::vector<MergeOutput> outputs;    // the same files
   // Indexes that would name other weights than the new ones once these are there.
   std::vector<std::filesystem::path> stale_indexes;
+
+  FileFormat output_format() const {
+    return options.pytorch_bin ? FileFormat::PyTorch : FileFormat::Safetensors;
+  }
 
   uint64_t output_bytes = 0, input_bytes = 0;
   std::vector<std::string> warnings;

@@ -33,6 +33,9 @@ void check_placeholders(Context& context);
 Result<void> check_weights(Context& context);
 Result<void> check_zero_tail(Context& context);
 
+// gguf_checks.cc: what lies between the tensors of a GGUF file.
+Result<void> check_gguf_gaps(Context& context);
+
 // checksum_checks.cc: the list's lines, and what the download left about each file's digest.
 Result<void> check_checksums(Context& context);
 Result<void> check_download_evidence(Context& context);

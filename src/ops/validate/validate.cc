@@ -55,6 +55,7 @@ Result<ValidateReport> validate(std::string_view reference, const ValidateOption
   if (options.deep) {
     STKIT_TRY(check_weights(context));
     STKIT_TRY(check_zero_tail(context));
+    STKIT_TRY(check_gguf_gaps(context));
     STKIT_TRY(check_download_evidence(context));
   }
   if (options.checksums) STKIT_TRY(check_checksums(context));

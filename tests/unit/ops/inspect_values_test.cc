@@ -4,6 +4,7 @@
 
 #include "inspect_support.h"
 #include "ops/inspect/npy.h"
+#include "support/gguf_builder.h"
 
 namespace stkit::test {
 namespace {
@@ -35,6 +36,23 @@ TEST(FirstValues, OfEveryKindOfType) {
   EXPECT_EQ(values("f4", 3), (Values{0.5, 1, 1.5})) << "not whole blocks";
   EXPECT_EQ(values("empty", 5), Values{});
   EXPECT_EQ(values("f32", 0), Values{});
+}
+
+TEST(FirstValues, OfBlocksAreDecoded) {
+  TempDir dir;
+  std::string block("\x00\x40", 2);  // Q8_0: a scale of 2, and 32 codes
+  for (int i = 0; i < 32; ++i) block += static_cast<char>(i - 3);
+  write_file(dir / "m.gguf", GgufBuilder()
+                                 .tensor("q8", 8, {32, 2}, block + block)
+                                 .tensor("iq2", 17, {256}, std::string(74, '\0'))
+                                 .bytes());
+  const Model model = open_model(dir / "m.gguf");
+  EXPECT_EQ(first_values(model, *model.find("q8"), 4).value(),
+            (std::vector<double>{-6, -4, -2, 0}));
+  EXPECT_EQ(first_values(model, *model.find("q8"), 34).value().back(), -4);
+  const auto unknown = first_values(model, *model.find("iq2"), 1);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::Unsupported);
 }
 
 TEST(Npy, HeaderIsThatOfVersionOne) {

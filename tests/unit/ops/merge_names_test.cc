@@ -139,11 +139,11 @@ TEST(SharedTensors, AreNamed) {
   std::vector<SelectedTensor> tensors;
   for (const TensorInfo& row : infos) tensors.push_back({&row, "renamed"});
   EXPECT_EQ(
-      shared_tensor_warnings(tensors),
+      shared_tensor_warnings(tensors, false),
       std::vector<std::string>{"tensors 'embed' and 'head' share 16 bytes and get a copy each"});
 
   const std::vector<SelectedTensor> many(20, tensors[0]);
-  const std::vector<std::string> warnings = shared_tensor_warnings(many);
+  const std::vector<std::string> warnings = shared_tensor_warnings(many, false);
   ASSERT_EQ(warnings.size(), 9u);
   EXPECT_EQ(warnings.back(), "11 more tensors share their bytes");
 }

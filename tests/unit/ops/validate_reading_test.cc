@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/python_json.h"
 #include "model/model_digest.h"
+#include "support/gguf_builder.h"
 #include "unit/ops/validate_model.h"
 
 namespace stkit::test {
@@ -52,6 +53,23 @@ TEST(ModelDigest, DependsOnTensorsAlone) {
       EXPECT_TRUE(report.ok(true)) << listing(report);
       EXPECT_EQ(report.model_digest, digest);
     }
+}
+
+TEST(Validate, GapsOfAGgufFileAreZeros) {
+  const TempDir folder;
+  GgufBuilder gguf;
+  gguf.text("general.architecture", "llama").tensor("w", 0, {3}, 12).tensor("v", 0, {3}, 12);
+  for (const char byte : {'\0', 'x'}) {
+    write_file(folder / "m.gguf", gguf.padding(byte).bytes());
+    const auto ids = [&](bool deep) {
+      size_t found = 0;
+      for (const Finding& finding : run_validate(folder / "m.gguf", {.deep = deep}).findings)
+        found += finding.check == Check::GgufPadding;
+      return found;
+    };
+    EXPECT_EQ(ids(false), 0u) << "headers alone";
+    EXPECT_EQ(ids(true) > 0, byte != '\0');
+  }
 }
 
 // Larger than a buffer, so that blocks, offsets and partial statistics are put together.
