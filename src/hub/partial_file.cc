@@ -57,23 +57,29 @@ Result<std::unique_ptr<PartialFile>> PartialFile::open(SystemCalls& calls,
                                                        const std::string& etag,
                                                        uint64_t size_bytes) {
   std::unique_ptr<PartialFile> file(new PartialFile(calls, stem, etag, size_bytes));
-  STKIT_TRY(file->open_files());
+  if (const int error = file->open_files(O_RDWR | O_CREAT))
+    return fail(file->failed(error, "cannot be created, or its journal cannot"));
   if (!file->load_journal()) STKIT_TRY(file->reset());
   return file;
 }
 
-Result<void> PartialFile::open_files() {
-  constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+uint64_t PartialFile::found_bytes(SystemCalls& calls, const std::filesystem::path& stem,
+                                  const std::string& etag, uint64_t size_bytes) {
+  PartialFile file(calls, stem, etag, size_bytes);
+  return file.open_files(O_RDONLY) == 0 && file.load_journal() ? file.done_bytes() : 0;
+}
+
+int PartialFile::open_files(int flags) {
   const auto open = [&](const std::string& path) {
     return Descriptor(calls_, uninterrupted([&] {
-                        return calls_.open_at(AT_FDCWD, path.c_str(), kFlags, 0666);
+                        return calls_.open_at(AT_FDCWD, path.c_str(),
+                                              flags | O_CLOEXEC | O_NOFOLLOW, 0666);
                       }));
   };
   content_ = open(content_path_);
-  if (!content_.is_open()) return fail(failed(errno, "cannot be created"));
+  if (!content_.is_open()) return errno;
   journal_ = open(journal_path_);
-  if (!journal_.is_open()) return fail(failed(errno, "its journal cannot be created"));
-  return {};
+  return journal_.is_open() ? 0 : errno;
 }
 
 uint64_t PartialFile::block_size(size_t index) const {

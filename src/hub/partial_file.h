@@ -33,6 +33,9 @@ class PartialFile {
   static Result<std::unique_ptr<PartialFile>> open(SystemCalls& calls,
                                                    const std::filesystem::path& stem,
                                                    const std::string& etag, uint64_t size_bytes);
+  // What open() would take up, in whole blocks. Changes nothing.
+  static uint64_t found_bytes(SystemCalls& calls, const std::filesystem::path& stem,
+                              const std::string& etag, uint64_t size_bytes);
   PartialFile(const PartialFile&) = delete;
   ~PartialFile();
 
@@ -63,7 +66,7 @@ class PartialFile {
   PartialFile(SystemCalls& calls, const std::filesystem::path& stem, std::string etag,
               uint64_t size_bytes);
 
-  Result<void> open_files();
+  int open_files(int flags);  // 0, or the error's number
   bool load_journal();
   uint64_t block_size(size_t index) const;
   Result<void> mark(size_t index);

@@ -45,10 +45,12 @@ struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
   unsigned failures = 0;
   uint64_t bytes_since_failure = 0;
   bool was_restarted = false;
-  std::optional<Error> restart;  // why it is to start anew, once nobody fetches any more
-  bool one_stream = false;       // the server sends nothing but the whole
-  unsigned waiting = 0;          // connections that failed, and wait to try again
-  bool completing = false;       // somebody verifies and publishes it
+  std::optional<TransferRestart> restart;  // why it is to start anew, once nobody fetches any more
+  bool one_stream = false;                 // the server sends nothing but the whole
+  unsigned waiting = 0;                    // connections that failed, and wait to try again
+  bool completing = false;                 // somebody verifies and publishes it
+  uint64_t resumed_bytes = 0;
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 };
 
 // What one connection fetches.
@@ -92,6 +94,7 @@ class Transfer {
       if (run_.cancel != nullptr && run_.cancel->cancelled() && !error_)
         stop(run_.cancel->check().error());
     }
+    stopped_.cancel();  // whoever waits to try again need not: another has fetched it
   }
 
   // REQUIRES of all below, unless they say otherwise: mutex_ is held.
@@ -103,6 +106,13 @@ class Transfer {
     stopped_.cancel();
     for (const auto& file : files_) file->partial->abandon();
     changed_.notify_all();
+  }
+
+  void stop_at(const ActiveFile& file, Error error) {
+    if (run_.progress != nullptr && !error_ && error.code != ErrorCode::Interrupted &&
+        error.code != ErrorCode::Terminated)
+      run_.progress->set_state(file.job->progress_item, ItemState::Failed);
+    stop(std::move(error));
   }
 
   // Without the mutex.
@@ -200,6 +210,7 @@ class Transfer {
       }
     const uint64_t resumed = file->partial->done_bytes();
     report_.resumed_bytes += resumed;
+    file->resumed_bytes = resumed;
     if (run_.progress != nullptr) {
       run_.progress->restart(job.progress_item, resumed);
       run_.progress->set_state(job.progress_item, ItemState::Active);
@@ -230,7 +241,7 @@ class Transfer {
     std::unique_lock lock(mutex_);
     file.pieces.remove(&piece);
     if (piece.first < piece.end && !piece.given_up) give_back(piece);
-    if (!written) return stop(std::move(written).error());
+    if (!written) return stop_at(file, std::move(written).error());
     if (error_) return;
     if (!done)
       failed(file, std::move(done).error(), piece.first, lock);
@@ -298,13 +309,13 @@ class Transfer {
     if (file.restart) return;  // it broke, or was broken off, with the others
     if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
       file.one_stream = true;
-      return begin_restart(file, std::move(failure.fetch.error));
+      return begin_restart(file, std::move(failure.fetch));
     }
     if (failure.kind != RangeFailure::Kind::Fetch) {
       failure.fetch.error.code = ErrorCode::Network;
-      if (file.was_restarted) return stop(std::move(failure.fetch.error));
+      if (file.was_restarted) return stop_at(file, std::move(failure.fetch.error));
       file.was_restarted = true;
-      return begin_restart(file, std::move(failure.fetch.error));
+      return begin_restart(file, std::move(failure.fetch));
     }
     if (std::exchange(file.bytes_since_failure, 0) >= kProgressBytes) file.failures = 0;
     // Connections that break together have one cause, and count as one failure.
@@ -316,16 +327,17 @@ class Transfer {
     auto waited = fetcher_.wait_to_retry(failure.fetch, failures, notice, &stopped_);
     lock.lock();
     --file.waiting;
-    if (!waited) stop(std::move(waited).error().at(file.job->name));
+    if (!waited && !over()) stop_at(file, std::move(waited).error().at(file.job->name));
   }
 
-  void begin_restart(ActiveFile& file, Error cause) {
+  void begin_restart(ActiveFile& file, FetchFailure failure) {
     if (file.restart) return;
-    file.restart = std::move(cause);
+    file.restart = TransferRestart{std::move(failure.reason), std::move(failure.error), 0};
     for (Piece* piece : file.pieces) piece->given_up = true;
   }
 
   void restart(ActiveFile& file) {
+    file.restart->discarded_bytes = file.partial->done_bytes();
     if (options_.on_restart) options_.on_restart(*file.job, *file.restart);
     if (file.follower) {
       file.partial->abandon();
@@ -343,6 +355,7 @@ class Transfer {
     file.source->reset();
     file.unclaimed.clear();
     file.restart.reset();
+    file.resumed_bytes = 0;
     file.bytes_since_failure = 0;
     if (run_.progress != nullptr) run_.progress->restart(file.job->progress_item, 0);
     begin_content(file);
@@ -360,8 +373,8 @@ class Transfer {
     auto published = right ? publish(file) : Result<void>();
     lock.lock();
     if (error_) return;
-    if (!digest) return stop(std::move(digest).error());
-    if (!published) return stop(std::move(published).error());
+    if (!digest) return stop_at(file, std::move(digest).error());
+    if (!published) return stop_at(file, std::move(published).error());
     if (!right) return mismatch(file, *digest);
     ++report_.files;
     if (run_.progress != nullptr)
@@ -373,7 +386,9 @@ class Transfer {
   // Without the mutex.
   Result<void> publish(ActiveFile& file) {
     STKIT_TRY(file.partial->publish(file.job->target));
-    return options_.on_done ? options_.on_done(*file.job) : Result<void>();
+    if (!options_.on_done) return {};
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - file.begun;
+    return options_.on_done(*file.job, {file.resumed_bytes, time.count()});
   }
 
   // Once is bad luck (a proxy, a broken cable): it is fetched again, from a new address.
@@ -385,7 +400,7 @@ class Transfer {
                 file.job->name};
     file.follower.reset();
     if (!std::exchange(file.was_restarted, true)) {
-      file.restart = std::move(error);
+      file.restart = TransferRestart{"hash_mismatch", std::move(error), 0};
       file.completing = false;
       restart(file);
       changed_.notify_all();
@@ -393,7 +408,7 @@ class Transfer {
     }
     if (const auto aside = file.partial->set_aside())
       error.hint = fmt::format("it was fetched twice; the last content is kept as {}", *aside);
-    stop(std::move(error));
+    stop_at(file, std::move(error));
   }
 
   Fetcher& fetcher_;

@@ -24,6 +24,19 @@ struct TransferJob {
   uint32_t progress_item = 0;
 };
 
+// How a file came to be whole.
+struct TransferredFile {
+  uint64_t resumed_bytes = 0;  // of an earlier try
+  double seconds = 0;
+};
+
+// Why what had arrived of a file was thrown away.
+struct TransferRestart {
+  std::string reason;  // "changed", "no_ranges", "hash_mismatch"
+  Error cause;
+  uint64_t discarded_bytes = 0;
+};
+
 struct TransferOptions {
   unsigned files_at_once = 4;
   unsigned connections = 16;      // over all files
@@ -32,9 +45,9 @@ struct TransferOptions {
   // front of a file, which is hashed, stays near its end.
   uint64_t piece_bytes = 64u << 20;
   // Called once each file is under its name; from any thread.
-  std::function<Result<void>(const TransferJob& job)> on_done = {};
+  std::function<Result<void>(const TransferJob& job, const TransferredFile& file)> on_done = {};
   // The source of a file changed, or its content was wrong: it is fetched once more from its start.
-  std::function<void(const TransferJob& job, const Error& cause)> on_restart = {};
+  std::function<void(const TransferJob& job, const TransferRestart& restart)> on_restart = {};
 };
 
 struct TransferReport {
