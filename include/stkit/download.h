@@ -69,6 +69,7 @@ struct DownloadOptions {
   unsigned files_at_once = 4;
   unsigned connections = 16;      // over all files
   uint64_t bytes_per_second = 0;  // 0: no limit
+  bool single_file = false;       // weights as one model.safetensors, as merge makes it; needs `to`
   bool force = false;             // fetch again what is there, replace what is not a download
   bool dry_run = false;
   HubOptions hub = {};

@@ -193,7 +193,7 @@ class Transfer {
 
   bool activate(const TransferJob& job) {
     auto opened = PartialFile::open(SystemCalls::real(), job.stem, job.etag,
-                                    job.expected.size_bytes.value_or(0));
+                                    job.expected.size_bytes.value_or(0), job.placement);
     if (!opened) {
       stop(std::move(opened).error());
       return false;
@@ -345,7 +345,7 @@ class Transfer {
       file.follower.reset();
     }
     auto again = PartialFile::open(SystemCalls::real(), file.job->stem, file.job->etag,
-                                   file.partial->size_bytes());
+                                   file.partial->size_bytes(), file.job->placement);
     if (again) {
       file.partial = *std::move(again);
       if (auto reset = file.partial->reset(); !reset) return stop(std::move(reset).error());

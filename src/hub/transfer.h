@@ -8,6 +8,7 @@
 #include <string>
 
 #include "hub/fetch.h"
+#include "hub/partial_file.h"
 #include "hub/range_source.h"
 #include "stkit/error.h"
 #include "stkit/progress.h"
@@ -22,6 +23,7 @@ struct TransferJob {
   std::filesystem::path stem;    // of the partial file; its folder exists
   std::filesystem::path target;  // on the same filesystem; its folder exists
   uint32_t progress_item = 0;
+  const Placement* placement = nullptr;  // the content becomes part of another file, not `target`
 };
 
 // How a file came to be whole.

@@ -113,5 +113,39 @@ TEST_F(HubProgram, AFailedDownloadEndsWithItsError) {
   EXPECT_TRUE(failed) << result.err;
 }
 
+constexpr std::string_view kFound = R"([{"id":"org/\u001b[2Jname","downloads":1234567,"likes":89,
+  "gated":"auto","lastModified":"2026-01-02T03:04:05.000Z",
+  "safetensors":{"parameters":{"F32":10,"BF16":1000},"total":1010},
+  "siblings":[{"rfilename":"model.safetensors"}]}])";
+
+TEST_F(HubProgram, SearchListsModels) {
+  hub_.tamper_hub([](const SeenRequest& request, Answer& answer) {
+    if (request.target.starts_with("/api/models?"))
+      answer = {.body = request.target.find("search=nothing") == std::string::npos
+                            ? std::string(kFound)
+                            : "[]"};
+  });
+  const RunResult table = run_with({"search", "name"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_EQ(table.out,
+            "model            format       files     size  types      downloads  likes\n"
+            "org/\\x1b[2Jname  safetensors      1  1.99 KiB  BF16, F32     1.23 M     89  gated\n");
+  const RunResult dated = run_with({"search", "name", "--sort", "modified"});
+  EXPECT_NE(dated.out.find("89  2026-01-02  gated\n"), std::string::npos) << dated.out;
+  const RunResult json = run_with({"search", "name", "--json"});
+  EXPECT_EQ(json.out,
+            R"({"query":"name","format":"safetensors","sort":"downloads","models":[)"
+            R"({"id":"org/\u001b[2Jname","file_format":"safetensors","shard_count":1,)"
+            R"("total_bytes":2040,"parameter_count":1010,"dtypes":{"BF16":1000,"F32":10},)"
+            R"("downloads":1234567,"likes":89,"last_modified":"2026-01-02T03:04:05.000Z",)"
+            R"("gated":true,"gated_by":"auto"}]})"
+            "\n");
+  const RunResult none = run_with({"search", "nothing", "--json"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_NE(none.out.find(R"("models":[]})"), std::string::npos) << none.out;
+  EXPECT_EQ(run_with({"search"}).exit_code, 2);
+  EXPECT_EQ(run_with({"search", "name", "--sort", "size"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace stkit::test

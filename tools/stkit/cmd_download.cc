@@ -134,6 +134,8 @@ Action add_download(CLI::App& command) {
   add_text(command, "--token-file", o.token_file, "FILE", "A file that holds the token")
       ->excludes(token);
   add_text(command, "--endpoint", o.endpoint, "URL", "A mirror of the Hub, or a proxy of it");
+  command.add_flag("--single-file", o.download.single_file,
+                   "Shards become one model.safetensors as they arrive; with --to");
   command.add_flag("--dry-run", o.download.dry_run, "Show which files, and why");
   command.add_flag("--force", o.download.force,
                    "Fetch again what is there; replace what is no download");

@@ -20,6 +20,7 @@
 #include "hub/transfer.h"
 #include "io/os_error.h"
 #include "io/output_lock.h"
+#include "ops/download/single_file.h"
 #include "stkit/text.h"
 
 namespace fs = std::filesystem;
@@ -108,14 +109,32 @@ Result<void> make_plan(Work& work, const HubReference& reference) {
 
 Result<void> choose_destination(Work& work) {
   const DestinationOptions options{work.options.force};
-  if (work.options.to)
+  if (work.options.single_file) {
+    STKIT_ASSIGN(SingleFile single,
+                 plan_single_file(*work.options.to, work.hub, work.tree, work.taken, options));
+    work.destination = std::move(single.destination);
+    work.taken = std::move(single.files);
+    for (PlannedFile& planned : work.plan.files) {
+      if (!planned.taken ||
+          std::ranges::find(work.taken, planned.file.path, &RepoFile::path) != work.taken.end())
+        continue;
+      planned.taken = false;
+      planned.reason = "a single file needs none";
+    }
+  } else if (work.options.to) {
     work.destination = folder_destination(*work.options.to, work.tree, options);
-  else if (!work.options.hub.cache_folder.empty())
+  } else if (!work.options.hub.cache_folder.empty()) {
     work.destination = cache_destination(work.options.hub.cache_folder, work.tree, options);
-  else
+  } else {
     return fail(ErrorCode::Usage, "there is no cache folder: neither HF_HOME nor HOME is set",
                 "name a folder with --to");
+  }
   return {};
+}
+
+uint64_t found_bytes(const Destination::Paths& paths, const RepoFile& file) {
+  return PartialFile::found_bytes(SystemCalls::real(), paths.stem, file.etag(), file.size_bytes,
+                                  paths.placement);
 }
 
 // Looks at what is there. Folders of the user's own are refused before anything is written.
@@ -127,8 +146,7 @@ Result<void> find_present(Work& work) {
     if (has)
       work.present.insert(file.path);
     else if (is_content_digest(file.etag()))
-      work.found[file.path] = PartialFile::found_bytes(
-          SystemCalls::real(), work.destination->where(file).stem, file.etag(), file.size_bytes);
+      work.found[file.path] = found_bytes(work.destination->where(file), file);
   }
   return {};
 }
@@ -176,7 +194,7 @@ Result<Jobs> make_jobs(Work& work) {
     const RepoFile& file = work.taken[i];
     if (work.present.contains(file.path)) continue;
     STKIT_TRY(work.destination->prepare(file));
-    const auto [stem, target] = work.destination->where(file);
+    const auto [stem, target, placement] = work.destination->where(file);
     std::vector<uint32_t>& files = jobs.files_of_target[target];
     files.push_back(i);
     if (files.size() > 1) continue;
@@ -187,7 +205,8 @@ Result<Jobs> make_jobs(Work& work) {
          .etag = file.etag(),
          .stem = stem,
          .target = target,
-         .progress_item = i});
+         .progress_item = i,
+         .placement = placement});
   }
   return jobs;
 }
@@ -198,9 +217,14 @@ Result<void> check_space(const Work& work, std::span<const TransferJob> jobs) {
   for (const TransferJob& job : jobs) {
     struct stat info;
     const std::string part = job.stem.string() + ".incomplete";
-    const bool there = ::stat(part.c_str(), &info) == 0;
     const uint64_t size = job.expected.size_bytes.value_or(0);
-    needed += size - std::min(size, there ? static_cast<uint64_t>(info.st_blocks) * 512 : 0);
+    uint64_t taken = 0;
+    if (const auto found = work.found.find(job.name);
+        job.placement != nullptr && found != work.found.end())
+      taken = found->second;
+    else if (::stat(part.c_str(), &info) == 0)
+      taken = static_cast<uint64_t>(info.st_blocks) * 512;
+    needed += size - std::min(size, taken);
   }
   std::error_code error;
   const fs::space_info space = fs::space(work.destination->folder(), error);
@@ -325,6 +349,9 @@ Result<DownloadReport> download(const DownloadOptions& options, const RunOptions
   if (std::ranges::find(kFormats, options.format) == std::end(kFormats))
     return fail(ErrorCode::Usage, fmt::format("no format '{}'", printable(options.format, 40)));
   STKIT_ASSIGN(const HubReference reference, parse_reference(options));
+  if (options.single_file && !options.to)
+    return fail(ErrorCode::Usage, "a single file is no part of the Hub's cache",
+                "name a folder for it with --to");
   if (options.hub.offline) return download_offline(options, reference);
 
   Work work{.options = options, .run = run};

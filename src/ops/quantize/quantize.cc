@@ -97,7 +97,8 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
   const auto start = std::chrono::steady_clock::now();
   STKIT_ASSIGN(const Work work, make_work(rep));
   RunOptions bounded = run;
-  bounded.threads = threads_within(run);
+  const unsigned threads = threads_within(run);
+  if (run.max_memory_bytes > 0) bounded.threads = threads;
 
   STKIT_ASSIGN(const auto output,
                AtomicOutput::create(SystemCalls::real(), rep.output, rep.layout.file_bytes,
@@ -113,7 +114,7 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
   QuantizeReport report = report_on(work, rep);
   if (report.published) STKIT_TRY(output->commit());
   progress.done();
-  report.threads = bounded.threads;
+  report.threads = threads;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
