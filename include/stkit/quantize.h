@@ -12,6 +12,7 @@
 
 #include "stkit/dtype.h"
 #include "stkit/error.h"
+#include "stkit/inspect.h"
 #include "stkit/model.h"
 #include "stkit/progress.h"
 
@@ -19,6 +20,8 @@ namespace stkit {
 
 class JsonWriter;
 
+// The mixes of types that llama-quantize made known, from the fewest bits to the most: "Q4_K_M".
+std::span<const std::string_view> mix_names();
 // The types that weights can be quantized to, from the fewest bits to the most: "q2k", "q4k".
 std::span<const std::string_view> isq_names();
 // The type of about so many bits a weight. Usage for anything but 2 to 8.
@@ -40,18 +43,29 @@ std::span<const std::string_view> quantize_target_names();  // by value: "gguf",
 
 struct QuantizeOptions {
   std::string isq = "q4k";  // any case, with or without underscores
-  // Glob of tensor names, type: one of isq_names(), f32, f16 or bf16. The first that matches
-  // counts.
+  // One of mix_names(), in any case; empty: `isq` for all weights. Mixes go by llama.cpp's names of
+  // tensors.
+  std::string mix = {};
+  // Glob of the output's tensor names, type: one of isq_names(), f32, f16 or bf16. The first that
+  // matches counts.
   std::vector<std::pair<std::string, std::string>> tensor_types = {};
   std::string output_type = {};               // of the output matrix; empty: as any other
   std::string embedding_type = {};            // of the token embedding
   std::vector<std::string> keep = {};         // globs of tensors that keep their own type
   std::optional<QuantizeTarget> target = {};  // empty: by the ending of the output's name
-  bool pure = false;              // no fallback types: where blocks do not divide a row, F16
+  // With a mix: none of its rules, its base type for all. Else: no fallback types, but F16 where
+  // blocks do not divide a row.
+  bool pure = false;
   bool allow_requantize = false;  // of GGUF files: quantize what is quantized once more
   bool only_if_plain = false;     // leave a model that is quantized already alone
-  std::string arch = {};          // general.architecture; empty: config.json's model_type
-  std::string imatrix = {};       // the path of an importance matrix
+  // Of a full model: the architecture, as llama.cpp names it, instead of what config.json says;
+  // "none": the tensors keep their own names, and there is no tokenizer.
+  std::string arch = {};
+  std::string pre_tokenizer = {};  // tokenizer.ggml.pre, instead of what the tokenizer looks like
+  // Key, TYPE:VALUE: added to the metadata of GGUF, or in place of what is there. TYPE is u8, i8,
+  // u16, i16, u32, i32, f32, bool, string, u64, i64 or f64, and that of the key where it is there.
+  std::vector<std::pair<std::string, std::string>> metadata = {};
+  std::string imatrix = {};  // the path of an importance matrix
   NonFinite on_non_finite = NonFinite::Error;
   bool measure = false;  // how far what is read back is from the weights, by tensor
   // Of every tensor: when one stays below, nothing is published. Measures.
@@ -66,16 +80,20 @@ class QuantizePlan {
  public:
   struct Tensor {
     std::string name = {};
-    std::string_view source = {};  // the model's tensor
+    // The model's tensor; of several that it is made of, the first; empty where it is computed.
+    std::string_view source = {};
     DType from = DType::F32, to = DType::F32;
     std::vector<uint64_t> shape = {};
     uint64_t element_count = 0;
     uint64_t size_bytes = 0;
     std::optional<DType> instead_of = {};  // the type that its rows are no whole blocks of
     bool weighted = false;                 // by the importance of its columns
+    uint32_t source_count = 1;             // tensors of the model that it is made of
+    std::string rule = {};                 // what chose the type, for people
   };
 
-  // Which tensor becomes what:
+  // A model with a config.json becomes what llama.cpp runs: its names, keys and tokenizer, and the
+  // tensors that it wants in F32 as that. A model without one, and one for which arch is "none":
   //
   //   matrix whose name ends in `weight`, not a norm   the type, or its fallback
   //   vector or norm                                   F32
@@ -143,5 +161,14 @@ void write_json(JsonWriter& json, const QuantizePlan& plan, const QuantizeReport
 
 // One line a tensor, under a line of titles. REQUIRES: the errors were measured.
 std::string to_csv(const QuantizePlan& plan, const QuantizeReport& report);
+
+// The tensors with the largest errors against the size of their weights, the worst first, as
+// indices into plan.tensors(); none that lost nothing.
+std::vector<uint32_t> worst_tensors(const QuantizeReport& report, size_t count);
+
+// One self-contained page, like that of inspect: the mix, errors by layer and part, how the weights
+// of `worst` tensors (indices) are spread, and all tensors. REQUIRES: the errors were measured.
+std::string render_html(const QuantizePlan& plan, const QuantizeReport& report,
+                        const std::vector<std::pair<uint32_t, Histogram>>& worst = {});
 
 }  // namespace stkit

@@ -35,6 +35,9 @@ std::string printable(std::string_view text, size_t columns);
 // Terminal cells that `text` takes (wide and combining characters counted as such).
 size_t display_width(std::string_view text);
 
+// A to Z made small, whatever the locale; every other byte as it is.
+std::string lower_case(std::string_view text);
+
 // The candidate nearest to what was typed, if it is near enough to be meant; else empty.
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates);
 

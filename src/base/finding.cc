@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/ascii.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -16,11 +17,6 @@ constexpr CheckInfo kChecks[] = {
 #include "stkit/checks.inc"
 #undef STKIT_CHECK_ROW
 };
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 }  // namespace
 
@@ -35,7 +31,8 @@ const CheckInfo& info(Check check) { return kChecks[static_cast<size_t>(check)];
 
 std::optional<Check> find_check(std::string_view id_or_slug) {
   for (const CheckInfo& row : kChecks)
-    if (equal_ignoring_case(row.id, id_or_slug) || equal_ignoring_case(row.slug, id_or_slug))
+    if (ascii::equal_ignoring_case(row.id, id_or_slug) ||
+        ascii::equal_ignoring_case(row.slug, id_or_slug))
       return row.check;
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include <new>
 #include <type_traits>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/utf8.h"
 
@@ -83,7 +84,7 @@ std::optional<JsonType> type_of(char first) {
     case 'n': return JsonType::Null;
     case '-': return JsonType::Number;
     default:
-      if (first >= '0' && first <= '9') return JsonType::Number;
+      if (ascii::is_digit(first)) return JsonType::Number;
       return std::nullopt;
   }
 }

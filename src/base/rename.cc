@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "stkit/text.h"
 
@@ -51,7 +52,7 @@ Result<std::vector<Piece>> parse_replacement(std::string_view text, size_t group
     if (++i == text.size()) return bad("replacement", text, "ends in a single backslash");
     if (text[i] == '\\') {
       pieces.back().text += '\\';
-    } else if (text[i] >= '0' && text[i] <= '9') {
+    } else if (ascii::is_digit(text[i])) {
       const int group = text[i] - '0';
       if (static_cast<size_t>(group) > groups)
         return bad("replacement", text,

@@ -2,13 +2,14 @@
 #include <numeric>
 #include <vector>
 
+#include "base/ascii.h"
 #include "stkit/text.h"
 
 namespace stkit {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+using ascii::is_digit;
+using ascii::to_lower;
 
 // Insertions, deletions, replacements and swaps of neighbours, any case; `limit` + 1 once there
 // are more than `limit`.
@@ -39,6 +40,12 @@ std::string_view take_number(std::string_view text, size_t& at) {
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), to_lower);
+  return lower;
+}
 
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates) {
   // Nobody mistypes a name this long, and the distance costs its square.

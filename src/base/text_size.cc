@@ -6,14 +6,15 @@
 #include <optional>
 #include <span>
 
+#include "base/ascii.h"
 #include "base/checked_math.h"
 #include "stkit/text.h"
 
 namespace stkit {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+using ascii::is_digit;
+using ascii::to_upper;
 
 std::string_view take_digits(std::string_view& text) {
   size_t length = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "formats/safetensors_reader.h"
 #include "stkit/text.h"
 
@@ -57,30 +58,21 @@ ForeignContent lfs_pointer(std::string_view text) {
   std::string what = "a Git LFS pointer";
   const std::string_view size = lfs_field(text, "\nsize ");
   const std::string_view oid = lfs_field(text, "\noid sha256:");
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
-  if (!size.empty() && size.size() <= 19 && std::ranges::all_of(size, is_digit)) {
+  if (!size.empty() && size.size() <= 19 && ascii::all_digits(size)) {
     uint64_t bytes = 0;
     for (const char digit : size) bytes = bytes * 10 + static_cast<uint64_t>(digit - '0');
     what += fmt::format(" to a file of {} bytes", format_grouped(bytes));
   }
-  if (oid.size() == 64 && std::ranges::all_of(oid, is_hex))
-    what += fmt::format(" with SHA-256 {}", oid);
+  if (oid.size() == 64 && ascii::all_hex_digits(oid)) what += fmt::format(" with SHA-256 {}", oid);
   return {what, "fetch the file that it stands for: `git lfs pull`, or `stkit download`"};
-}
-
-bool starts_with_ignoring_case(std::string_view text, std::string_view lower_case_start) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return text.size() >= lower_case_start.size() &&
-         std::ranges::equal(text.substr(0, lower_case_start.size()), lower_case_start, {}, lower);
 }
 
 ForeignContent recognise_text(std::string_view text) {
   const std::string_view start =
       text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
   if (start.empty()) return {};
-  if (starts_with_ignoring_case(start, "<!doctype html") ||
-      starts_with_ignoring_case(start, "<html"))
+  if (ascii::starts_with_ignoring_case(start, "<!doctype html") ||
+      ascii::starts_with_ignoring_case(start, "<html"))
     return {"an HTML page", std::string(kDownloadAgain)};
   if (start.starts_with("<")) return {"an XML or HTML document", std::string(kDownloadAgain)};
   if (start.starts_with("{") || start.starts_with("["))

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/checked_math.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -14,8 +15,9 @@ namespace {
 
 uint64_t end_of(const TensorInfo& tensor) { return tensor.offset_bytes + tensor.size_bytes; }
 
-uint64_t round_up(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
+// Entries end below 2^62 (gguf_entries.cc), so there is always a next multiple.
+uint64_t padded(uint64_t end, const GgufData& data) {
+  return checked_round_up(end, uint64_t{data.alignment}).value_or(end);
 }
 
 void report_offset(const TensorInfo& tensor, uint64_t expected, FindingLog& log) {
@@ -63,7 +65,7 @@ void check_order(std::span<const TensorInfo> tensors, bool all_placed, const Ggu
     else if (tensor.offset_bytes != expected && all_placed)
       report_offset(tensor, expected, log);
     steps_back |= tensor.offset_bytes < expected;
-    expected = round_up(end_of(tensor), data.alignment);
+    expected = padded(end_of(tensor), data);
   }
   // Where each begins behind the one before it, none overlap.
   if (steps_back) report_overlaps(tensors, log);
@@ -94,7 +96,7 @@ void check_end(std::span<const TensorInfo> tensors, bool all_placed, const GgufD
     return;
   }
   if (!all_placed) return;
-  const uint64_t padded_end = data.start + round_up(covered, data.alignment);
+  const uint64_t padded_end = data.start + padded(covered, data);
   if (data.file_bytes > padded_end)
     log.add(Check::GgufTrailingBytes, {}, [&] {
       return fmt::format("{} the last tensor and its padding, from byte {} on",

@@ -41,18 +41,22 @@ void merge_axes(Box& box) {
 
 }  // namespace
 
+std::optional<DType> stored_dtype(const Model& model, const ElementSource& source) {
+  if (source.boxes.empty() || source.shift != 0) return std::nullopt;
+  const DType first = model.tensors()[source.boxes.front().tensor].dtype;
+  for (const Box& box : source.boxes)
+    if (box.scale || model.tensors()[box.tensor].dtype != first) return std::nullopt;
+  return first;
+}
+
 Result<ElementReader> ElementReader::open(const Model& model, ElementSource source) {
   ElementReader reader(model, std::move(source));
+  reader.stored_ = gguf_export::stored_dtype(model, reader.source_);
   uint64_t end = 0;
-  bool plain = reader.source_.shift == 0 && !reader.source_.boxes.empty();
   for (Box& box : reader.source_.boxes) {
     merge_axes(box);
     reader.ends_.push_back(end += box.element_count());
-    const DType dtype = model.tensors()[box.tensor].dtype;
-    plain &= !box.scale && (!reader.stored_ || *reader.stored_ == dtype);
-    reader.stored_ = dtype;
   }
-  if (!plain) reader.stored_.reset();
   if (reader.ends_.empty()) reader.ends_.push_back(reader.source_.constants.size());
   STKIT_TRY(reader.load_scales());
   return reader;

@@ -14,6 +14,10 @@
 
 namespace stkit::gguf_export {
 
+// The dtype that all elements are stored in; nothing when they are computed (a shift, scales,
+// constants) or differ.
+std::optional<DType> stored_dtype(const Model& model, const ElementSource& source);
+
 // Thread-safe. The model must outlive it. Scales of 8-bit floats are kept in memory: one float for
 // each block of them.
 class ElementReader {
@@ -24,8 +28,6 @@ class ElementReader {
 
   uint64_t element_count() const { return ends_.empty() ? 0 : ends_.back(); }
 
-  // The dtype that all elements are stored in; nothing when they are computed (a shift, scales,
-  // constants) or differ.
   std::optional<DType> stored_dtype() const { return stored_; }
   // The bytes of one file that are all elements in their order, if they are that.
   std::optional<ByteRun> run() const;

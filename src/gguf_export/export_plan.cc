@@ -17,9 +17,6 @@
 namespace stkit::gguf_export {
 namespace {
 
-constexpr std::string_view kUnderOwnNames = "none";
-constexpr uint32_t kQuantizationVersion = 2;  // of the blocks of ggml
-
 Result<const Architecture*> choose_architecture(const JsonValue* json, const ExportOptions& options,
                                                 const std::string& path) {
   constexpr std::string_view kOwnNames =
@@ -44,12 +41,6 @@ Result<const Architecture*> choose_architecture(const JsonValue* json, const Exp
               fmt::format("known: {}; or {}", architecture_names(), kOwnNames), path);
 }
 
-// What every file ends with.
-void add_last_keys(const ExportOptions& options, MetadataBuilder& out) {
-  out.set("general.quantization_version", kQuantizationVersion);
-  if (options.file_type) out.set("general.file_type", *options.file_type);
-}
-
 // The rows of the embedding are as many as the loader expects tokens.
 uint64_t vocabulary_of(std::span<const ExportTensor> tensors, const HyperParameters& config) {
   const auto embedding = std::ranges::find(tensors, "token_embd.weight", &ExportTensor::name);
@@ -57,38 +48,30 @@ uint64_t vocabulary_of(std::span<const ExportTensor> tensors, const HyperParamet
   return config.count("vocab_size").value_or(0);
 }
 
-// As who reads the file sees it: where layers differ, the first counts.
-uint64_t number_of(const MetadataBuilder& metadata, std::string_view name, uint64_t fallback) {
-  const GgufValue* value = find(metadata.entries(), metadata.arch_key(name));
+uint64_t number_of(std::span<const GgufEntry> metadata, const std::string& key, uint64_t fallback) {
+  const GgufValue* value = find(metadata, key);
   if (const GgufArray* list = as_array(value, GgufType::I32); list != nullptr && list->size() > 0)
     return static_cast<uint64_t>(std::max(list->number<int32_t>(0), 0));
   return as_uint(value).value_or(fallback);
 }
 
-ModelShape shape_of(const MetadataBuilder& metadata, std::string_view architecture) {
-  const uint64_t heads = number_of(metadata, "attention.head_count", 0);
-  return {std::string(architecture), number_of(metadata, "block_count", 0), heads,
-          number_of(metadata, "attention.head_count_kv", heads),
-          number_of(metadata, "expert_count", 0)};
-}
-
-Result<ExportPlan> plan_under_own_names(const Model& model, const ExportOptions& options) {
-  ExportPlan plan{MetadataBuilder(kUnderOwnNames), {}, {}, {}};
-  STKIT_ASSIGN(plan.tensors, plan_same_tensors(model));
-  const JsonValue nothing;
-  const JsonValue* json = config(model);
-  const std::string_view class_name = json == nullptr ? "" : architecture_class(*json);
-  plan.metadata.set_text("general.architecture", class_name.empty() ? "unknown" : class_name);
-  add_general_keys(model, options.name, plan.tensors, plan.metadata);
-  add_last_keys(options, plan.metadata);
-  return plan;
-}
-
 }  // namespace
+
+ModelShape model_shape(std::span<const GgufEntry> metadata) {
+  ModelShape shape;
+  shape.architecture = as_string(find(metadata, "general.architecture")).value_or("");
+  const auto number = [&](std::string_view name, uint64_t fallback) {
+    return number_of(metadata, fmt::format("{}.{}", shape.architecture, name), fallback);
+  };
+  shape.layers = number("block_count", 0);
+  shape.heads = number("attention.head_count", 0);
+  shape.kv_heads = number("attention.head_count_kv", shape.heads);
+  shape.experts = number("expert_count", 0);
+  return shape;
+}
 
 Result<ExportPlan> plan_export(const Model& model, const ExportOptions& options) {
   STKIT_TRY(check_exportable(model));
-  if (options.architecture == kUnderOwnNames) return plan_under_own_names(model, options);
   const JsonValue* json = config(model);
   STKIT_ASSIGN(const Architecture* architecture,
                choose_architecture(json, options, model.reference()));
@@ -100,12 +83,11 @@ Result<ExportPlan> plan_export(const Model& model, const ExportOptions& options)
   plan.metadata.set_text("general.architecture", architecture->name);
   add_general_keys(model, options.name, plan.tensors, plan.metadata);
   STKIT_TRY(add_model_keys(*architecture, hyper, plan.metadata));
-  plan.model = shape_of(plan.metadata, architecture->name);
+  plan.model = model_shape(plan.metadata.entries());
   add_pooling_key(model, plan.metadata);
   STKIT_TRY(add_tokenizer_keys(model, *architecture,
                                {vocabulary_of(plan.tensors, hyper), options.pre_tokenizer},
                                plan.metadata, plan.notes));
-  add_last_keys(options, plan.metadata);
   return plan;
 }
 

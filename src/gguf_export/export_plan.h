@@ -22,12 +22,10 @@ struct ExportTensor {
 };
 
 struct ExportOptions {
-  // Of the architecture, instead of what config.json says: a name of llama.cpp, or "none" for a
-  // file under the model's own tensor names, with no tokenizer.
+  // Of the architecture, instead of what config.json says: a name of llama.cpp.
   std::string architecture = {};
   std::string pre_tokenizer = {};  // tokenizer.ggml.pre, instead of what the tokenizer looks like
   std::string name = {};           // general.name, instead of the model card's or the folder's
-  std::optional<uint32_t> file_type = {};  // general.file_type, the number of a mix
 };
 
 // What the rules of a mix ask about a model.
@@ -36,8 +34,11 @@ struct ModelShape {
   uint64_t layers = 0, heads = 0, kv_heads = 0, experts = 0;
 };
 
+// As who reads a file with this metadata sees it: where layers differ, the first counts.
+ModelShape model_shape(std::span<const GgufEntry> metadata);
+
 struct ExportPlan {
-  MetadataBuilder metadata;           // general.quantization_version and file_type come last
+  MetadataBuilder metadata;           // but what is about the types of the tensors
   std::vector<ExportTensor> tensors;  // in the order in which llama-quantize writes them
   ModelShape model;
   std::vector<std::string> notes;  // what was decided on thin evidence, for people

@@ -7,21 +7,18 @@
 #include <span>
 #include <vector>
 
+#include "base/ascii.h"
+#include "stkit/text.h"
+
 namespace stkit::gguf_export {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_letter(char c) { return is_upper(c) || is_lower(c); }
-char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-char upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
-
-std::string lower_case(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), lower);
-  return result;
-}
+using ascii::is_digit;
+using ascii::is_letter;
+using ascii::is_lower;
+using ascii::is_upper;
+using ascii::to_lower;
+using ascii::to_upper;
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -93,16 +90,16 @@ bool is_one_of(std::string_view text, std::span<const std::string_view> words) {
 bool is_size(std::string_view part) {
   if (is_one_of(part, kSizeWords)) return true;
   std::string_view rest = part;
-  if (!rest.empty() && lower(rest[0]) == 'a') {
+  if (!rest.empty() && to_lower(rest[0]) == 'a') {
     rest.remove_prefix(1);
   } else if (const size_t experts = digits(rest);
-             experts > 0 && experts < rest.size() && lower(rest[experts]) == 'x') {
+             experts > 0 && experts < rest.size() && to_lower(rest[experts]) == 'x') {
     rest.remove_prefix(experts + 1);
   }
   rest.remove_prefix(dotted_number(rest, "._", 1));
   if (rest.empty() || rest.data() == part.data()) return false;
   if (!is_digit(rest.data()[-1])) return false;
-  if (std::string_view("kmbt").find(lower(rest[0])) == std::string_view::npos) return false;
+  if (std::string_view("kmbt").find(to_lower(rest[0])) == std::string_view::npos) return false;
   return rest.size() == 1 || (rest.size() == 2 && is_digit(rest[1]));
 }
 
@@ -115,7 +112,7 @@ std::string normal_size(std::string_view part) {
     size.resize(size.size() - 2);
     size += {'.', last, unit};
   }
-  if (size.size() > 1 && is_digit(size[size.size() - 2])) size.back() = upper(size.back());
+  if (size.size() > 1 && is_digit(size[size.size() - 2])) size.back() = to_upper(size.back());
   return size;
 }
 
@@ -141,7 +138,7 @@ Part classify(std::string_view text, bool is_first, uint64_t parameters) {
   if (is_version(text)) return {std::string(text), Kind::Version};
   if (is_encoding(text)) {
     std::string encoding(text);
-    std::ranges::transform(encoding, encoding.begin(), upper);
+    std::ranges::transform(encoding, encoding.begin(), to_upper);
     return {encoding, Kind::Encoding};
   }
   if (is_first) return {std::string(text)};
@@ -151,7 +148,7 @@ Part classify(std::string_view text, bool is_first, uint64_t parameters) {
     const auto actual = static_cast<double>(parameters);
     if (parameters == 0 || !claimed || std::abs(*claimed - actual) <= std::floor(7 * actual / 8))
       return {size, Kind::Size};
-    size.back() = lower(size.back());
+    size.back() = to_lower(size.back());
     return {size, Kind::Purpose};
   }
   if (is_one_of(text, kPurposes)) return {std::string(text), Kind::Purpose};
@@ -238,7 +235,7 @@ std::string title_of(std::string_view id) {
     const bool is_number = is_digit(word.front()) || (word.front() == 'v' && is_version(word));
     if (!has_upper && !is_number)
       for (size_t i = 0; i < word.size(); ++i)
-        if (i == 0 || !is_letter(word[i - 1])) word[i] = upper(word[i]);
+        if (i == 0 || !is_letter(word[i - 1])) word[i] = to_upper(word[i]);
     if (!title.empty()) title += ' ';
     title += word;
   }

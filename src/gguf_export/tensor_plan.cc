@@ -263,21 +263,4 @@ Result<std::vector<ExportTensor>> plan_tensors(const Model& model, const Archite
   return tensors;
 }
 
-Result<std::vector<ExportTensor>> plan_same_tensors(const Model& model) {
-  const JsonValue nothing;
-  const HyperParameters config(nothing, {});
-  std::vector<ExportTensor> tensors;
-  for (uint32_t i = 0; i < model.tensors().size(); ++i) {
-    const TensorInfo& tensor = model.tensors()[i];
-    if (is_scale_tensor(model, tensor)) continue;
-    STKIT_ASSIGN(const std::optional<BlockScale> scale, find_scale(model, tensor, config));
-    Box box = run_of(i, 0, tensor.element_count);
-    box.scale = scale;
-    tensors.push_back(
-        {std::string(tensor.name), {tensor.shape.begin(), tensor.shape.end()}, {.boxes = {box}}});
-  }
-  std::ranges::sort(tensors, gguf_order, &ExportTensor::name);
-  return tensors;
-}
-
 }  // namespace stkit::gguf_export

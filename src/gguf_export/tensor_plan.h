@@ -15,7 +15,4 @@ namespace stkit::gguf_export {
 Result<std::vector<ExportTensor>> plan_tensors(const Model& model, const Architecture& architecture,
                                                const HyperParameters& config);
 
-// Every tensor under its own name, as it is.
-Result<std::vector<ExportTensor>> plan_same_tensors(const Model& model);
-
 }  // namespace stkit::gguf_export

@@ -4,6 +4,9 @@
 #include <array>
 #include <charconv>
 
+#include "base/ascii.h"
+#include "stkit/text.h"
+
 namespace stkit {
 namespace {
 
@@ -12,11 +15,7 @@ using std::chrono::seconds;
 // No server means a longer wait than a year; it keeps sums of times from overflowing.
 constexpr uint64_t kLongestWaitSeconds = 366 * 24 * 3600;
 
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, to_lower, to_lower);
-}
+using ascii::equal_ignoring_case;
 
 std::string_view trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
@@ -91,9 +90,8 @@ bool HttpHead::add_line(std::string_view line) {
   }
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) return true;
-  std::string name(trimmed(line.substr(0, colon)));
-  std::ranges::transform(name, name.begin(), to_lower);
-  fields_.emplace_back(std::move(name), std::string(trimmed(line.substr(colon + 1))));
+  fields_.emplace_back(lower_case(trimmed(line.substr(0, colon))),
+                       std::string(trimmed(line.substr(colon + 1))));
   return true;
 }
 

@@ -13,8 +13,10 @@ std::string server_message(const HttpHead& head, std::string_view body) {
   if (const auto json = JsonValue::parse(body))
     if (const JsonValue* error = json->find("error"))
       if (const auto text = error->as_string()) return printable(*text, 300);
-  // A CDN's XML, or a proxy's page: the start says enough.
-  return printable(body.substr(0, body.find('\n')), 160);
+  // The start of a CDN's XML says enough; a web page was made for other eyes.
+  const std::string_view line = body.substr(0, body.find_first_of("\r\n"));
+  const bool is_page = line.starts_with("<html") || line.starts_with("<!");
+  return is_page ? std::string() : printable(line, 160);
 }
 
 std::string request_id(const HttpHead& head) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ascii.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -13,10 +14,7 @@ namespace {
 // What the Hub allows for each part of an id.
 constexpr size_t kLongestPart = 96;
 
-bool is_word(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-         c == '_' || c == '.';
-}
+bool is_word(char c) { return ascii::is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; }
 
 bool is_id_part(std::string_view part) {
   return !part.empty() && part.size() <= kLongestPart && std::ranges::all_of(part, is_word) &&

@@ -23,11 +23,18 @@ namespace stkit {
 namespace {
 
 using namespace std::chrono_literals;
+using Time = std::chrono::steady_clock::time_point;
 
-// Below this, a second connection costs more than it saves.
-constexpr uint64_t kLeastSteal = 4u << 20;
-// What a connection gathers before it is written.
+// What is left to a connection is shared with an idle one when it is this much, ...
+constexpr uint64_t kWorthSharing = 8u << 20;
+// ... or takes this long still: less than a new request costs is not worth one.
+constexpr std::chrono::duration<double> kLongToGo = 4s;
+constexpr uint64_t kLeastShared = 16u << 10;
+// A connection's speed is known after this long.
+constexpr auto kSpeedKnownAfter = 1s;
+// What a connection gathers before it is written, and for how long.
 constexpr size_t kBufferBytes = 256u << 10;
+constexpr auto kLongestGathered = 500ms;
 // Failures count as one in a row until this much has arrived between them: a line that breaks all
 // the time, but brings something, is gone on with.
 constexpr uint64_t kProgressBytes = 1u << 20;
@@ -56,9 +63,15 @@ struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
 // What one connection fetches.
 struct Piece {
   std::shared_ptr<ActiveFile> file;
-  uint64_t first = 0;             // what is written ends here
-  std::atomic<uint64_t> end = 0;  // may come nearer while it is fetched
+  ByteRange asked;
+  uint64_t first = 0;  // what is written ends here
+  Time begun;
+  Time last_write;
   std::atomic<bool> given_up = false;
+
+  std::mutex mutex;       // over what follows; may be taken while that of the transfer is held
+  uint64_t received = 0;  // what is written or gathered ends here
+  uint64_t end = 0;       // comes nearer when another connection takes a share
 };
 
 class Transfer {
@@ -151,48 +164,71 @@ class Transfer {
     }
     if (best == nullptr) return ready_.empty() && steal(piece);
     const auto extent = best->unclaimed.begin();
-    const uint64_t size = extent->second - extent->first;
-    begin(piece, best, extent->first,
-          extent->first + (best->one_stream ? size : std::min(size, options_.piece_bytes)));
-    const uint64_t extent_end = extent->second;
+    const auto [first, extent_end] = *extent;
+    const uint64_t size = extent_end - first;
+    const uint64_t end = first + (best->one_stream ? size : std::min(size, options_.piece_bytes));
     best->unclaimed.erase(extent);
-    if (piece.end < extent_end) best->unclaimed.emplace(piece.end, extent_end);
+    if (end < extent_end) best->unclaimed.emplace(end, extent_end);
+    begin(piece, best, first, end);
     return true;
   }
 
-  // Half of the piece that has the most to do still.
+  // Half of what the connection that would be the last to end still has to do.
   bool steal(Piece& piece) {
+    const Time now = std::chrono::steady_clock::now();
     Piece* slowest = nullptr;
-    uint64_t most = 2 * kLeastSteal;
+    std::chrono::duration<double> longest{0};
     for (const auto& file : files_) {
       if (file->one_stream || file->restart) continue;
       for (Piece* each : file->pieces)
-        if (each->end - each->first >= most) {
+        if (const auto left = worth_sharing(*each, now); left > longest) {
           slowest = each;
-          most = each->end - each->first;
+          longest = left;
         }
     }
     if (slowest == nullptr) return false;
+    const std::lock_guard lock(slowest->mutex);
     const uint64_t end = slowest->end;
-    uint64_t middle = slowest->first + (end - slowest->first) / 2;
-    middle = (middle + PartialFile::kBlockBytes - 1) / PartialFile::kBlockBytes *
-             PartialFile::kBlockBytes;
-    // Nobody has bytes behind it: at most a buffer is gathered in front of what was written.
+    uint64_t middle = slowest->received + (end - slowest->received) / 2;
+    // On the edge of a block, so that the journal tells of both sides.
+    if (const uint64_t edge = (middle / PartialFile::kBlockBytes + 1) * PartialFile::kBlockBytes;
+        edge < end)
+      middle = edge;
+    if (middle == end) return false;  // it went on meanwhile
     slowest->end = middle;
     begin(piece, slowest->file, middle, end);
     return true;
   }
 
+  // How long it will still take; 0 when nobody else should take a part of it.
+  static std::chrono::duration<double> worth_sharing(Piece& piece, Time now) {
+    constexpr double kUsualSpeed = 1e6;  // bytes a second
+    const std::lock_guard lock(piece.mutex);
+    const uint64_t left = piece.end - piece.received;
+    const std::chrono::duration<double> elapsed = now - piece.begun;
+    const bool known = elapsed >= kSpeedKnownAfter;
+    const double received = static_cast<double>(piece.received - piece.asked.first);
+    const std::chrono::duration<double> to_go(
+        static_cast<double>(left) /
+        (known ? std::max(received / elapsed.count(), 1.0) : kUsualSpeed));
+    const bool worth =
+        left >= kWorthSharing || (known && left >= kLeastShared && to_go >= kLongToGo);
+    return worth ? to_go : std::chrono::duration<double>(0);
+  }
+
+  // REQUIRES: nobody else knows of `piece` yet.
   static void begin(Piece& piece, const std::shared_ptr<ActiveFile>& file, uint64_t first,
                     uint64_t end) {
     piece.file = file;
-    piece.first = first;
+    piece.asked = {first, end - first};
+    piece.first = piece.received = first;
     piece.end = end;
+    piece.begun = piece.last_write = std::chrono::steady_clock::now();
     file->pieces.push_back(&piece);
   }
 
   bool activate(const TransferJob& job) {
-    auto opened = PartialFile::open(SystemCalls::real(), job.stem, job.etag,
+    auto opened = PartialFile::open(options_.calls, job.stem, job.etag,
                                     job.expected.size_bytes.value_or(0), job.placement);
     if (!opened) {
       stop(std::move(opened).error());
@@ -233,19 +269,25 @@ class Transfer {
     const std::shared_ptr<ActiveFile> held = piece.file;
     ActiveFile& file = *held;
     buffer.clear();
-    auto done = file.source->get(
-        {piece.first, piece.end - piece.first},
-        [&](std::span<const std::byte> data) { return receive(piece, buffer, data); },
-        {.cut_whole = false, .cancel = &stopped_});
-    auto written = write(piece, buffer);
+    Result<void> written;  // apart: the disk's errors are not the network's
+    auto done = file.source->get(piece.asked,
+                                 [&](std::span<const std::byte> data) -> Result<bool> {
+                                   auto more = receive(piece, buffer, data);
+                                   if (more) return *more;
+                                   written = fail(std::move(more).error());
+                                   return false;
+                                 },
+                                 {.cut_whole = false, .cancel = &stopped_});
+    if (written) written = write(piece, buffer);
     std::unique_lock lock(mutex_);
     file.pieces.remove(&piece);
-    if (piece.first < piece.end && !piece.given_up) give_back(piece);
+    const bool incomplete = piece.first < piece.end && !piece.given_up;
+    if (incomplete) give_back(piece);
     if (!written) return stop_at(file, std::move(written).error());
     if (error_) return;
     if (!done)
       failed(file, std::move(done).error(), piece.first, lock);
-    else if (piece.first < piece.end && !piece.given_up)
+    else if (incomplete)
       failed(file, short_read(file), piece.first, lock);
     if (error_) return;
     if (file.pieces.empty() && file.restart) restart(file);
@@ -254,16 +296,23 @@ class Transfer {
     changed_.notify_all();
   }
 
+  // False: nothing more is wanted.
   Result<bool> receive(Piece& piece, std::vector<std::byte>& buffer,
                        std::span<const std::byte> data) {
     while (!data.empty() && !piece.given_up) {
-      const uint64_t left = piece.end - piece.first - buffer.size();
-      const size_t count =
-          std::min({data.size(), static_cast<size_t>(left), kBufferBytes - buffer.size()});
+      size_t count = 0;
+      bool at_end = false;
+      {
+        const std::lock_guard lock(piece.mutex);
+        count = static_cast<size_t>(std::min<uint64_t>(
+            {data.size(), piece.end - piece.received, kBufferBytes - buffer.size()}));
+        piece.received += count;
+        at_end = piece.received == piece.end;
+      }
       buffer.insert(buffer.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(count));
       data = data.subspan(count);
-      const bool at_end = count == left;
-      if (at_end || buffer.size() == kBufferBytes) STKIT_TRY(write(piece, buffer));
+      const bool for_long = std::chrono::steady_clock::now() - piece.last_write >= kLongestGathered;
+      if (at_end || for_long || buffer.size() == kBufferBytes) STKIT_TRY(write(piece, buffer));
       if (at_end) return false;
     }
     return !piece.given_up;
@@ -273,6 +322,7 @@ class Transfer {
     if (buffer.empty() || piece.given_up) return {};
     STKIT_TRY(limiter_.take(buffer.size(), &stopped_));
     STKIT_TRY(piece.file->partial->write(piece.first, buffer));
+    piece.last_write = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
     piece.first += buffer.size();
     piece.file->bytes_since_failure += buffer.size();
@@ -344,7 +394,7 @@ class Transfer {
       (void)file.follower->finish();
       file.follower.reset();
     }
-    auto again = PartialFile::open(SystemCalls::real(), file.job->stem, file.job->etag,
+    auto again = PartialFile::open(options_.calls, file.job->stem, file.job->etag,
                                    file.partial->size_bytes(), file.job->placement);
     if (again) {
       file.partial = *std::move(again);

@@ -10,6 +10,7 @@
 #include "hub/fetch.h"
 #include "hub/partial_file.h"
 #include "hub/range_source.h"
+#include "io/system_calls.h"
 #include "stkit/error.h"
 #include "stkit/progress.h"
 
@@ -46,6 +47,7 @@ struct TransferOptions {
   // One request. Long enough that the wait for its answer does not count, short enough that the
   // front of a file, which is hashed, stays near its end.
   uint64_t piece_bytes = 64u << 20;
+  SystemCalls& calls = SystemCalls::real();
   // Called once each file is under its name; from any thread.
   std::function<Result<void>(const TransferJob& job, const TransferredFile& file)> on_done = {};
   // The source of a file changed, or its content was wrong: it is fetched once more from its start.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/ascii.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -15,24 +16,13 @@ namespace {
 // Longer ones than any server accepts; signed addresses take about 2 KB.
 constexpr size_t kLongestUrl = 32 * 1024;
 
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), to_lower);
-  return out;
-}
+using ascii::hex_value;
+using ascii::is_alphanumeric;
+using ascii::is_hex_digit;
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
-}
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char low = to_lower(c);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
 bool is_escape(std::string_view text, size_t at) {
-  return text[at] == '%' && at + 2 < text.size() && hex_value(text[at + 1]) >= 0 &&
-         hex_value(text[at + 2]) >= 0;
+  return text[at] == '%' && at + 2 < text.size() && is_hex_digit(text[at + 1]) &&
+         is_hex_digit(text[at + 2]);
 }
 
 void append_escape(std::string& out, char c) {
@@ -83,7 +73,7 @@ bool is_host(std::string_view host) {
   if (host.starts_with('['))
     return host.ends_with(']') && host.size() > 2 &&
            std::ranges::all_of(host.substr(1, host.size() - 2),
-                               [](char c) { return hex_value(c) >= 0 || c == ':' || c == '.'; });
+                               [](char c) { return is_hex_digit(c) || c == ':' || c == '.'; });
   return !host.empty() && host.size() <= 253 && std::ranges::all_of(host, [](char c) {
     return is_alphanumeric(c) || c == '-' || c == '.' || c == '_';
   });
@@ -115,7 +105,7 @@ Result<Url> Url::parse(std::string_view text) {
   if (scheme_end == std::string_view::npos)
     return malformed(text, "has no scheme such as https://");
   Url url;
-  url.scheme = lower(text.substr(0, scheme_end));
+  url.scheme = lower_case(text.substr(0, scheme_end));
   if (url.scheme != "http" && url.scheme != "https")
     return malformed(text, "is neither http:// nor https://");
 
@@ -128,7 +118,7 @@ Result<Url> Url::parse(std::string_view text) {
   const size_t colon = authority.rfind(':');
   const bool has_port =
       colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
-  url.host = lower(has_port ? authority.substr(0, colon) : authority);
+  url.host = lower_case(has_port ? authority.substr(0, colon) : authority);
   if (!is_host(url.host)) return malformed(text, "names no valid host");
   const auto port = has_port ? parse_port(authority.substr(colon + 1))
                              : std::optional<uint16_t>(url.is_secure() ? 443 : 80);

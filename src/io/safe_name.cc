@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/ascii.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -13,19 +14,16 @@ namespace {
 constexpr size_t kLongestName = 4095;
 constexpr size_t kLongestComponent = 255;
 
-char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
-bool is_letter(char c) { return to_upper(c) >= 'A' && to_upper(c) <= 'Z'; }
-
 // Windows gives these to a device in every folder and with any extension.
 bool is_device_name(std::string_view component) {
   std::string stem(component.substr(0, component.find('.')));
   while (stem.ends_with(' ')) stem.pop_back();
-  std::ranges::transform(stem, stem.begin(), to_upper);
+  std::ranges::transform(stem, stem.begin(), ascii::to_upper);
   for (const std::string_view device : {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"})
     if (stem == device) return true;
   if (!stem.starts_with("COM") && !stem.starts_with("LPT")) return false;
   const std::string_view port = std::string_view(stem).substr(3);
-  return (port.size() == 1 && port[0] >= '0' && port[0] <= '9') || port == "\xC2\xB9" ||
+  return (port.size() == 1 && ascii::is_digit(port[0])) || port == "\xC2\xB9" ||
          port == "\xC2\xB2" || port == "\xC2\xB3";  // superscript 1, 2, 3 count as digits
 }
 
@@ -48,7 +46,8 @@ std::string_view name_problem(std::string_view name) {
   if (std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
     return "holds a control character";
   if (name.starts_with('/')) return "is an absolute path";
-  if (name.size() >= 2 && is_letter(name[0]) && name[1] == ':') return "starts with a drive letter";
+  if (name.size() >= 2 && ascii::is_letter(name[0]) && name[1] == ':')
+    return "starts with a drive letter";
   if (name.starts_with("\\\\")) return "is a network path";
   if (name.find('\\') != std::string_view::npos)
     return "holds a backslash, which separates folders on Windows";

@@ -30,11 +30,6 @@ uint8_t code_of(float value, int max_code) {
 
 }  // namespace
 
-int round_to_int(float value) {
-  const auto bits = std::bit_cast<int32_t>(value + 12582912.0f);
-  return (bits & 0x007FFFFF) - 0x00400000;
-}
-
 int truncate_to_int(float value) {
   return value >= -0x1p31f && value < 0x1p31f ? static_cast<int>(value)
                                               : std::numeric_limits<int>::min();

@@ -4,6 +4,7 @@
 // very order, without contraction to FMA (the layer is compiled with -ffp-contract=off).
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -14,7 +15,10 @@ inline constexpr float kTiny = 1e-15f;
 
 // To the nearest integer, ties to even, for |value| < 2^22; beyond, the low bits of the sum, as
 // ggml's trick gives them.
-int round_to_int(float value);
+inline int round_to_int(float value) {
+  const auto bits = std::bit_cast<int32_t>(value + 12582912.0f);
+  return (bits & 0x007FFFFF) - 0x00400000;
+}
 // What x86's conversion gives: INT_MIN for what does not fit.
 int truncate_to_int(float value);
 

@@ -169,8 +169,8 @@ void encode_blocks(const Settings& settings, std::span<const float> x, size_t co
       weigh_by_importance(batch, count, importance_of, settings.sigma_factor, tile);
     }
     const reference::Grid& grid = importance.empty() ? settings.plain_grid : kImportanceGrid;
-    for_each_vector<R::kLanes>([&](size_t lane, auto unroll)
-                                   HWY_ATTR { fit_min<R, unroll()>(tile, lane, grid); });
+    for_each_group<R::kLanes>([&](size_t lane, auto unroll, auto searches)
+                                  HWY_ATTR { fit_min<R, unroll(), searches()>(tile, lane, grid); });
     for (size_t b = 0; b < count; ++b)
       finish_block<R, Block>(settings.type, batch + b * kSuperBlock, importance_of(b), tile,
                              b * kSubBlocks<R>, settings.max_scale_code,

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cfloat>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 
 #include "kernels/block_layout.h"
@@ -225,8 +226,8 @@ void encode_min_32(DType type, std::span<const float> row, std::span<const float
   encode_weighted<Block, MinTile<R>>(
       type, row, importance, out,
       [](MinTile<R>& tile) HWY_ATTR {
-        for_each_vector<R::kLanes>([&](size_t lane, auto unroll) HWY_ATTR {
-          fit_min<R, unroll()>(tile, lane, kImportanceGrid);
+        for_each_group<R::kLanes>([&](size_t lane, auto unroll, auto searches) HWY_ATTR {
+          fit_min<R, unroll(), searches()>(tile, lane, kImportanceGrid);
         });
       },
       [](const MinTile<R>& tile, size_t lane, const float* x, uint8_t* codes) HWY_ATTR {
@@ -236,32 +237,78 @@ void encode_min_32(DType type, std::span<const float> row, std::span<const float
       });
 }
 
-void encode_q8_0(std::span<const float> row, std::byte* out) {
+// Two vectors' worth of rounded products, half away from zero: adding just under one half and
+// truncating, exact below 2^22. REQUIRES: they fit a byte.
+HWY_INLINE void round_pair(const float* x, V inverse, int8_t* out) {
   const D d;
   const DI di;
+  const size_t n = hn::Lanes(d);
+  const auto rounded = [&](V v) HWY_ATTR {
+    v = hn::Mul(v, inverse);
+    const V away = hn::Trunc(hn::Add(v, hn::CopySign(hn::Set(d, 0.49999997f), v)));
+    // The sum with the magic number has the integer in its low bits; ConvertTo would look for
+    // values out of range.
+    return hn::Sub(hn::BitCast(di, hn::Add(away, hn::Set(d, kRoundMagic))),
+                   hn::Set(di, std::bit_cast<int32_t>(kRoundMagic)));
+  };
+#if HWY_TARGET == HWY_AVX2
+  // Packing works on halves of vectors: these give the bytes in order.
+  const hn::Half<D> half;
+  const auto halves = [&](size_t low, size_t high) HWY_ATTR {
+    return hn::Combine(d, hn::LoadU(half, x + high), hn::LoadU(half, x + low));
+  };
+  const hn::Repartition<int16_t, D> d16;
+  const hn::Half<hn::Repartition<int8_t, D>> d8;
+  const auto pair = hn::ReorderDemote2To(d16, rounded(halves(0, 8)), rounded(halves(4, 12)));
+  hn::StoreU(hn::DemoteTo(d8, pair), d8, out);
+  static_assert(hn::MaxLanes(D()) == 8);
+#else
   const hn::Rebind<int8_t, D> d8;
-  for (size_t b = 0; b < row.size() / kElements; ++b) {
-    const float* const x = row.data() + b * kElements;
-    auto magnitude = hn::Zero(di);
-    for (size_t i = 0; i < kElements; i += hn::Lanes(d))
-      magnitude = hn::Max(magnitude, hn::BitCast(di, hn::Abs(hn::LoadU(d, x + i))));
-    const int32_t bits = hn::GetLane(hn::MaxOfLanes(di, magnitude));
-    const float scale = std::bit_cast<float>(bits) / 127;
-    const float inverse = inverse_or_zero(scale);
-    BlockQ8_0 block;
-    std::byte* const to = out + b * sizeof(block);
-    if (bits >= 0x7F800000 || inverse > FLT_MAX) {
-      reference::encode_row(DType::Q8_0, {x, kElements}, {}, {to, sizeof(block)});
-      continue;
+  hn::StoreU(hn::DemoteTo(d8, rounded(hn::LoadU(d, x))), d8, out);
+  hn::StoreU(hn::DemoteTo(d8, rounded(hn::LoadU(d, x + n))), d8, out + n);
+#endif
+}
+
+HWY_INLINE float largest_magnitude_or_nan(const float* x) {
+  const D d;
+  const DI di;
+  auto magnitude = hn::Zero(di);
+  // As integers magnitudes keep their order, and NaN comes out on top.
+  for (size_t i = 0; i < kElements; i += hn::Lanes(d))
+    magnitude = hn::Max(magnitude, hn::BitCast(di, hn::Abs(hn::LoadU(d, x + i))));
+  return std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(di, magnitude)));
+}
+
+void encode_q8_0(std::span<const float> row, std::byte* out) {
+  const D d;
+  constexpr size_t kGroup = 16;  // blocks whose divisions are done together
+  const size_t blocks = row.size() / kElements;
+  alignas(64) float scales[kGroup] = {}, inverses[kGroup];
+  for (size_t first = 0; first < blocks; first += kGroup) {
+    const size_t count = std::min(kGroup, blocks - first);
+    for (size_t b = 0; b < count; ++b)
+      scales[b] = largest_magnitude_or_nan(row.data() + (first + b) * kElements);
+    for (size_t b = 0; b < kGroup; b += hn::Lanes(d)) {
+      const V scale = hn::Div(hn::Load(d, scales + b), hn::Set(d, 127.0f));
+      const V inverse = hn::Div(hn::Set(d, 1.0f), scale);
+      hn::Store(scale, d, scales + b);
+      hn::Store(hn::IfThenElseZero(hn::Ne(scale, hn::Zero(d)), inverse), d, inverses + b);
     }
-    block.d = to_f16(scale);
-    for (size_t i = 0; i < kElements; i += hn::Lanes(d)) {
-      const V v = hn::Mul(hn::LoadU(d, x + i), hn::Set(d, inverse));
-      // Half away from zero: adding just under one half and truncating, exact below 2^22.
-      const V away = hn::Add(v, hn::CopySign(hn::Set(d, 0.49999997f), v));
-      hn::StoreU(hn::DemoteTo(d8, hn::ConvertTo(di, away)), d8, block.qs + i);
+    for (size_t b = 0; b < count; ++b) {
+      const float* const x = row.data() + (first + b) * kElements;
+      std::byte* const to = out + (first + b) * sizeof(BlockQ8_0);
+      if (!(scales[b] <= FLT_MAX && inverses[b] <= FLT_MAX)) {
+        reference::encode_row(DType::Q8_0, {x, kElements}, {}, {to, sizeof(BlockQ8_0)});
+        continue;
+      }
+      const uint16_t scale = to_f16(scales[b]);
+      std::memcpy(to, &scale, sizeof(scale));
+      static_assert(offsetof(BlockQ8_0, qs) == sizeof(scale));
+      auto* const codes = reinterpret_cast<int8_t*>(to + sizeof(scale));
+      const V inverse = hn::Set(d, inverses[b]);
+      for (size_t i = 0; i < kElements; i += 2 * hn::Lanes(d))
+        round_pair(x + i, inverse, codes + i);
     }
-    std::memcpy(to, &block, sizeof(block));
   }
 }
 

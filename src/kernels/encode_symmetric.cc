@@ -55,8 +55,11 @@ HWY_INLINE void recode(float scale, const float* x, uint8_t* out) {
 }
 
 HWY_INLINE bool any_odd(const Tile& tile, size_t first_lane) {
-  const float* const odd = tile.odd + first_lane;
-  return std::any_of(odd, odd + kSubBlocks, [](float mark) { return mark != 0; });
+  const D d;
+  V odd = hn::Zero(d);
+  for (size_t i = 0; i < kSubBlocks; i += hn::Lanes(d))
+    odd = hn::Or(odd, hn::LoadU(d, tile.odd + first_lane + i));
+  return !hn::AllTrue(d, hn::Eq(odd, hn::Zero(d)));
 }
 
 void finish_q6(const float* x, const Tile& tile, size_t first_lane, BlockQ6K& out) {
@@ -69,16 +72,23 @@ void finish_q6(const float* x, const Tile& tile, size_t first_lane, BlockQ6K& ou
   SuperBlockCodes codes;
   const float inverse = -128.0f / extreme;
   out.d = to_f16(1 / inverse);
+  const D d;
+  const V super_scale = hn::Set(d, from_f16(out.d));
+  alignas(64) float block_scales[kSubBlocks];
+  for (size_t j = 0; j < kSubBlocks; j += hn::Lanes(d)) {
+    const V scaled = hn::Mul(hn::Set(d, inverse), hn::LoadU(d, scales.data() + j));
+    const auto code = hn::Min(round_to_int(scaled), hn::Set(DI(), 127));
+    const hn::Rebind<int8_t, D> d8;
+    hn::StoreU(hn::DemoteTo(d8, code), d8, out.scales + j);
+    hn::Store(hn::Mul(super_scale, hn::ConvertTo(d, code)), d, block_scales + j);
+  }
   for (size_t j = 0; j < kSubBlocks; ++j) {
-    out.scales[j] =
-        static_cast<int8_t>(std::min(127, reference::round_to_int(inverse * scales[j])));
-    const float scale = from_f16(out.d) * static_cast<float>(out.scales[j]);
     const float* const block = x + j * kSubElements;
     uint8_t* const block_codes = codes.data() + j * kSubElements;
-    if (scale == 0) {
+    if (block_scales[j] == 0) {
       fitted_codes<32>(tile, first_lane + j, block, block_codes);
     } else {
-      recode<32>(scale, block, block_codes);
+      recode<32>(block_scales[j], block, block_codes);
     }
   }
   pack_6_bit(codes, out.ql, out.qh);

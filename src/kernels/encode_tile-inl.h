@@ -154,6 +154,20 @@ HWY_INLINE void for_each_vector(Fit&& fit) {
   for (; lane < kLanes; lane += n) fit(lane, std::integral_constant<size_t, 1>());
 }
 
+// The same for searches in phases: calls fit(lane, unroll, searches), two searches at a time.
+template <size_t kLanes, class Fit>
+HWY_INLINE void for_each_group(Fit&& fit) {
+  constexpr std::integral_constant<size_t, 1> kOne;
+  constexpr std::integral_constant<size_t, 2> kTwo;
+  const size_t n = hn::Lanes(D());
+  size_t lane = 0;
+  for (; lane + 2 * kUnroll * n <= kLanes; lane += 2 * kUnroll * n)
+    fit(lane, std::integral_constant<size_t, kUnroll>(), kTwo);
+  for_each_vector<kLanes>([&](size_t at, auto unroll) HWY_ATTR {
+    if (at >= lane) fit(at, unroll, kOne);
+  });
+}
+
 }  // namespace
 }  // namespace stkit::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

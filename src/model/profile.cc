@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/glob.h"
 #include "model/config.h"
 #include "model/gguf_model.h"
@@ -183,17 +184,16 @@ bool mostly_plain_floats(std::span<const TensorInfo> tensors) {
 }  // namespace
 
 bool has_word(std::string_view text, std::string_view word) {
-  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
-  const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
-  const auto same = [&](char c, char lower) {
-    return (is_upper(c) ? static_cast<char>(c + ('a' - 'A')) : c) == lower;
-  };
+  using ascii::is_letter;
+  using ascii::is_lower;
+  using ascii::is_upper;
+  const auto same = [](char c, char lower) { return ascii::to_lower(c) == lower; };
   for (auto begin = text.begin();; ++begin) {
     begin = std::search(begin, text.end(), word.begin(), word.end(), same);
     if (begin == text.end()) return false;
     const auto end = begin + static_cast<ptrdiff_t>(word.size());
-    const bool starts = begin == text.begin() || !(is_upper(begin[-1]) || is_lower(begin[-1])) ||
-                        (is_lower(begin[-1]) && is_upper(*begin));
+    const bool starts =
+        begin == text.begin() || !is_letter(begin[-1]) || (is_lower(begin[-1]) && is_upper(*begin));
     const bool ends = end == text.end() || !is_lower(*end);
     if (starts && ends) return true;
   }

@@ -11,13 +11,6 @@
 namespace stkit {
 namespace {
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  return lower;
-}
-
 std::string text_field(const JsonValue& object, std::string_view key) {
   const JsonValue* value = object.find(key);
   return value == nullptr ? std::string() : lower_case(value->as_string().value_or(""));

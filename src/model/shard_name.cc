@@ -4,13 +4,15 @@
 
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace stkit {
 namespace {
 
 // More digits than any set has; keeps the numbers far from overflow.
 constexpr size_t kMaxDigits = 8;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using ascii::is_digit;
 
 }  // namespace
 

@@ -73,13 +73,6 @@ void find_other_formats(const Folder& folder, Bundle& bundle) {
          .severity_override = Severity::Note});
 }
 
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  return lower;
-}
-
 void find_case_collisions(const Folder& folder, Bundle& bundle) {
   std::map<std::string, std::vector<std::string>> by_lower_case;
   for (const FolderEntry& entry : bundle.listing)

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,9 +34,22 @@ class Encoding {
                               std::span<std::byte> out) = 0;
 };
 
+// Elements that are no tensor of the model as it is: rearranged, stacked, computed. Thread-safe.
+class ElementInput {
+ public:
+  virtual ~ElementInput() = default;
+
+  virtual DType dtype() const = 0;  // of what read() gives; one element a block
+  // The bytes of one file that are all elements in their order, if they are that.
+  virtual std::optional<ByteRun> run() const = 0;
+  // Elements [first, first + count). REQUIRES: they are there; out has exactly their bytes.
+  virtual Result<void> read(uint64_t first, uint64_t count, std::span<std::byte> out) const = 0;
+};
+
 struct TensorRecipe {
-  const TensorInfo* source = nullptr;  // of the plan's model
-  std::unique_ptr<Encoding> encoding;  // null: the bytes as they are
+  const TensorInfo* source = nullptr;       // of the plan's model; null: `input`
+  std::unique_ptr<Encoding> encoding = {};  // null: the bytes as they are
+  std::unique_ptr<const ElementInput> input = {};
 };
 
 // One output file, every byte of which is known but for the tensors'.

@@ -28,12 +28,20 @@ std::span<std::byte> scratch(size_t bytes) {
   return std::span(buffer).first(bytes);
 }
 
+DType input_dtype(const TensorRecipe& recipe) {
+  return recipe.source == nullptr ? recipe.input->dtype() : recipe.source->dtype;
+}
+
+std::optional<ByteRun> input_run(const TensorRecipe& recipe) {
+  return recipe.source == nullptr ? recipe.input->run() : recipe.source->run();
+}
+
 // The bytes of an output tensor that is no plain copy of a run of bytes.
 class TensorProducer final : public BlockProducer {
  public:
   TensorProducer(const Model& model, const TensorRecipe& recipe, DType dtype)
-      : model_(model), recipe_(recipe), dtype_(dtype) {
-    const uint64_t in_block = info(recipe.source->dtype).block_elements;
+      : model_(model), recipe_(recipe), from_(input_dtype(recipe)), dtype_(dtype) {
+    const uint64_t in_block = info(from_).block_elements;
     unit_elements_ = recipe.encoding == nullptr ? in_block : recipe.encoding->unit_elements();
     STKIT_CHECK(unit_elements_ % in_block == 0 && unit_elements_ % info(dtype).block_elements == 0);
   }
@@ -41,19 +49,18 @@ class TensorProducer final : public BlockProducer {
   uint64_t unit_bytes() const { return bytes_of(dtype_, unit_elements_); }
 
   Result<void> produce(uint64_t first_block, std::span<std::byte> out) override {
-    const TensorInfo& source = *recipe_.source;
     uint64_t first = first_block * unit_elements_;
     uint64_t left = out.size() / unit_bytes() * unit_elements_;
-    if (recipe_.encoding == nullptr) return model_.read(source, first, left, out);
+    if (recipe_.encoding == nullptr) return read(first, left, out);
 
-    const uint64_t in_unit = bytes_of(source.dtype, unit_elements_);
+    const uint64_t in_unit = bytes_of(from_, unit_elements_);
     const bool is_remote = model_.folder().useful_readers() > 0;
     const uint64_t read_bytes = is_remote ? kRemotePieceBytes : kInputPieceBytes;
     const uint64_t piece = std::max<uint64_t>(read_bytes / in_unit, 1) * unit_elements_;
     while (left > 0) {
       const uint64_t count = std::min(piece, left);
-      const auto in = scratch(static_cast<size_t>(bytes_of(source.dtype, count)));
-      STKIT_TRY(model_.read(source, first, count, in));
+      const auto in = scratch(static_cast<size_t>(bytes_of(from_, count)));
+      STKIT_TRY(read(first, count, in));
       const auto part = out.first(static_cast<size_t>(bytes_of(dtype_, count)));
       STKIT_TRY(encode(first, in, part));
       out = out.subspan(part.size());
@@ -66,7 +73,7 @@ class TensorProducer final : public BlockProducer {
  private:
   // In pieces that stay in the cache.
   Result<void> encode(uint64_t first, std::span<const std::byte> in, std::span<std::byte> out) {
-    const uint64_t in_unit = bytes_of(recipe_.source->dtype, unit_elements_);
+    const uint64_t in_unit = bytes_of(from_, unit_elements_);
     const uint64_t units = std::max<uint64_t>(kInputPieceBytes / in_unit, 1);
     while (!in.empty()) {
       const uint64_t count = std::min<uint64_t>(units, in.size() / in_unit);
@@ -80,9 +87,14 @@ class TensorProducer final : public BlockProducer {
     return {};
   }
 
+  Result<void> read(uint64_t first, uint64_t count, std::span<std::byte> out) const {
+    return recipe_.source == nullptr ? recipe_.input->read(first, count, out)
+                                     : model_.read(*recipe_.source, first, count, out);
+  }
+
   const Model& model_;
   const TensorRecipe& recipe_;
-  const DType dtype_;
+  const DType from_, dtype_;
   uint64_t unit_elements_;
 };
 
@@ -100,7 +112,7 @@ class Segments {
     fill_up_to(tensor.offset_bytes);
     if (tensor.size_bytes == 0) return;
     const TensorRecipe& recipe = plan_.recipes[tensor.recipe];
-    const auto run = recipe.source->run();
+    const auto run = input_run(recipe);
     if (recipe.encoding == nullptr && run) {
       if (!extend_copy(tensor, *run))
         add(tensor.offset_bytes, tensor.size_bytes,

@@ -143,7 +143,7 @@ constexpr Rule kRules[] = {
      kNotFalcon | kEightExperts, DType::Q5_K, "attn_output beside eight experts"},
 };
 
-constexpr std::string_view kBaseRule = "the mix";
+constexpr std::string_view kBaseRule = "base type";
 constexpr std::string_view kKeptRule = "not quantized";
 
 constexpr std::string_view kOutputName = "output.weight";
@@ -219,12 +219,17 @@ DType for_rows(DType wanted, uint64_t row_elements) {
   return known != types().end() && fits(known->fallback) ? known->fallback : DType::F16;
 }
 
+MixSet set_of(const Mix& mix) {
+  const auto known = std::ranges::find(kMixes, mix.name, &Mix::name);
+  return known == kMixes.end() ? 0 : MixSet{1} << (known - kMixes.begin());
+}
+
 class Chooser {
  public:
   Chooser(const Mix& mix, const MixModel& model, std::span<const MixTensor> tensors,
           const MixOptions& options)
       : mix_(mix),
-        set_(MixSet{1} << static_cast<size_t>(&mix - kMixes.data())),
+        set_(set_of(mix)),
         model_(model),
         tensors_(tensors),
         options_(options),
@@ -256,8 +261,7 @@ class Chooser {
     if (tensor.name == kEmbeddingName && options_.embedding_type)
       choice = {*options_.embedding_type, "--embedding-type"};
     const DType fitting = for_rows(choice.dtype, tensor.shape.back());
-    choice.is_fallback = fitting != choice.dtype;
-    choice.dtype = fitting;
+    if (fitting != choice.dtype) choice.instead_of = std::exchange(choice.dtype, fitting);
     return choice;
   }
 
@@ -318,7 +322,28 @@ bool is_quantizable(const MixTensor& tensor) {
                                         "ssm_conv1d",
                                         "shortconv.conv.weight",
                                         "attn_rel_b.weight",
-                                        ".position_embd"};
+                                        "time_mix_first.weight",
+                                        "time_mix_w0.weight",
+                                        "time_mix_w1.weight",
+                                        "time_mix_w2.weight",
+                                        "time_mix_v0.weight",
+                                        "time_mix_v1.weight",
+                                        "time_mix_v2.weight",
+                                        "time_mix_a0.weight",
+                                        "time_mix_a1.weight",
+                                        "time_mix_a2.weight",
+                                        "time_mix_g1.weight",
+                                        "time_mix_g2.weight",
+                                        "time_mix_decay_w1.weight",
+                                        "time_mix_decay_w2.weight",
+                                        "time_mix_lerp_fused.weight",
+                                        ".position_embd",
+                                        "sam.pos_embd",
+                                        "sam.neck.",
+                                        "sam.net_",
+                                        ".rel_pos",
+                                        ".patch_embd",
+                                        ".patch_merger"};
   constexpr std::string_view kKeptNames[] = {"position_embd.weight", "token_types.weight"};
   size_t dimensions = tensor.shape.size();
   size_t leading = 0;

@@ -45,11 +45,11 @@ struct MixOptions {
 
 struct MixChoice {
   DType dtype = DType::F32;
-  std::string_view rule;     // why, for people: "attn_v of every third layer"; never empty
-  bool is_fallback = false;  // a row is not whole blocks of what the rule wanted
+  std::string_view rule;  // why, for people: "attn_v of every third layer"; never empty
+  std::optional<DType> instead_of = {};  // what the rule wanted, but rows are no whole blocks of
 };
 
-// For each tensor, in the order given. Time O(n log n).
+// For each tensor, in the order given. Time O(n log n). A mix that is none of mixes() has no rules.
 std::vector<MixChoice> choose_types(const Mix& mix, const MixModel& model,
                                     std::span<const MixTensor> tensors,
                                     const MixOptions& options = {});

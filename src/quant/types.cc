@@ -1,5 +1,7 @@
 #include "quant/types.h"
 
+#include "base/ascii.h"
+
 namespace stkit::quant {
 namespace {
 
@@ -14,15 +16,13 @@ constexpr QuantType kTypes[] = {
     {"q8_0", DType::Q8_0, DType::F16, 7},
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 bool same_name(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
   while (true) {
     while (i < a.size() && a[i] == '_') ++i;
     while (j < b.size() && b[j] == '_') ++j;
     if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
-    if (lower(a[i++]) != lower(b[j++])) return false;
+    if (ascii::to_lower(a[i++]) != ascii::to_lower(b[j++])) return false;
   }
 }
 

@@ -105,19 +105,23 @@ class Tracer {
 
 std::optional<StoppedRun> run_and_stop(const std::vector<std::string>& args,
                                        const std::filesystem::path& folder, int signal,
-                                       std::optional<uint64_t> stop_at) {
+                                       std::optional<uint64_t> stop_at,
+                                       const std::vector<std::string>& environment) {
   std::vector<std::string> texts = {"stkit"};
   texts.insert(texts.end(), args.begin(), args.end());
   std::vector<char*> argv;
   for (std::string& text : texts) argv.push_back(text.data());
   argv.push_back(nullptr);
   // A leak checker is a tracer itself and cannot work under another.
-  std::string variables[] = {"LC_ALL=C.UTF-8", "ASAN_OPTIONS=detect_leaks=0"};
-  char* const envp[] = {variables[0].data(), variables[1].data(), nullptr};
+  std::vector<std::string> variables = {"LC_ALL=C.UTF-8", "ASAN_OPTIONS=detect_leaks=0"};
+  variables.insert(variables.end(), environment.begin(), environment.end());
+  std::vector<char*> envp;
+  for (std::string& text : variables) envp.push_back(text.data());
+  envp.push_back(nullptr);
   const std::string program(STKIT_PROGRAM), place = folder.string();
   const pid_t pid = fork();
   if (pid < 0) throw std::runtime_error("fork failed");
-  if (pid == 0) become_traced(program.c_str(), argv.data(), envp, place.c_str());
+  if (pid == 0) become_traced(program.c_str(), argv.data(), envp.data(), place.c_str());
   std::optional<StoppedRun> run = Tracer(pid, signal, stop_at).follow();
   if (run && run->exit_code == kNotTraced) run.reset();
   return run;

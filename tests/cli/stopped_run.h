@@ -16,9 +16,11 @@ struct StoppedRun {
 };
 
 // Sends `signal` in front of call number `stop_at` (from 0); with nothing in `stop_at` it runs to
-// its end. Nothing when this system does not let one process trace another.
+// its end. `environment` is of NAME=VALUE. Nothing when this system does not let one process trace
+// another.
 std::optional<StoppedRun> run_and_stop(const std::vector<std::string>& args,
                                        const std::filesystem::path& folder, int signal,
-                                       std::optional<uint64_t> stop_at);
+                                       std::optional<uint64_t> stop_at,
+                                       const std::vector<std::string>& environment = {});
 
 }  // namespace stkit::test

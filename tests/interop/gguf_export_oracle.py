@@ -1,10 +1,11 @@
-"""Holds the export of models against llama.cpp's own converter.
+"""Holds the export of models against llama.cpp's own converter and quantizer.
 
-    STKIT_LLAMA_CPP=<checkout of llama.cpp> gguf_export_oracle.py <gguf_export_probe> [CASE...]
+    STKIT_LLAMA_CPP=<checkout of llama.cpp> [STKIT_LLAMA_CPP_BIN=<folder of its programs>]
+        gguf_export_oracle.py <stkit> [CASE...]
 
 For a tiny model of each architecture, with random weights: the same metadata, and the same tensors
-with the same bytes, as `convert_hf_to_gguf.py --outtype f32` writes. What differs on purpose is
-listed in INTENDED.
+with the same bytes, as `convert_hf_to_gguf.py --outtype f32` writes, and as `llama-quantize` makes
+of that for each mix, where it is there. What differs on purpose is listed in INTENDED.
 """
 
 import json
@@ -19,6 +20,8 @@ LLAMA_CPP = os.environ.get("STKIT_LLAMA_CPP", "")
 if not (pathlib.Path(LLAMA_CPP) / "convert_hf_to_gguf.py").is_file():
     print("SKIPPED: STKIT_LLAMA_CPP names no folder with convert_hf_to_gguf.py")
     sys.exit(77)
+QUANTIZER = pathlib.Path(os.environ.get("STKIT_LLAMA_CPP_BIN", "")) / "llama-quantize"
+MIXES = ["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "Q3_K_M", "Q2_K"] if QUANTIZER.is_file() else []
 sys.path.insert(0, str(pathlib.Path(LLAMA_CPP) / "gguf-py"))
 try:
     import gguf
@@ -314,7 +317,8 @@ def brief(value):
 
 
 def intended(case, what):
-    return next((why for only, name, why in INTENDED if name == what and only in ("", case)), None)
+    return next((why for only, name, why in INTENDED
+                 if name == what and only in ("", case, case.split()[0])), None)
 
 
 def compare(case, ours, theirs):
@@ -331,34 +335,41 @@ def compare(case, ours, theirs):
     return wrong
 
 
-def check(probe, folder, case):
+def check(stkit, folder, case):
     family, fields, make_tokenizer, pre = CASES[case]
     model = folder / f"tiny-{case}"
     make_model(model, family, fields, make_tokenizer)
-    ours, theirs = folder / "ours.gguf", folder / "theirs.gguf"
-    notes = run([probe, model, ours])
+    ours, theirs, theirs_f32 = folder / "ours.gguf", folder / "theirs.gguf", folder / "f32.gguf"
     run([sys.executable, "-c", CONVERT.format(root=LLAMA_CPP, pre=pre, model=str(model),
-                                              out=str(theirs))])
-    mine, reference = content(ours), content(theirs)
-    wrong = compare(case, mine, reference)
-    tensors = sum(what.startswith("tensor ") for what in mine)
-    print(f"{case}: {len(mine) - tensors} keys and {tensors} tensors, "
-          f"{f'{wrong} different' if wrong else 'the same'}{notes and '; ' + notes.strip()}")
+                                              out=str(theirs_f32))])
+    wrong = 0
+    for mix in ["F32", *MIXES]:
+        run([stkit, "quantize", model, "-o", ours, "--type", mix, "--force", "-q"])
+        if mix != "F32":
+            run([QUANTIZER, theirs_f32, theirs, mix, "1"])
+        mine = content(ours)
+        different = compare(f"{case} {mix}", mine, content(theirs if mix != "F32" else theirs_f32))
+        wrong += different
+        tensors = sum(what.startswith("tensor ") for what in mine)
+        print(f"{case} {mix}: {len(mine) - tensors} keys and {tensors} tensors, "
+              f"{f'{different} different' if different else 'the same'}", flush=True)
     return wrong
 
 
 def main():
-    probe, *chosen = sys.argv[1:]
+    stkit, *chosen = sys.argv[1:]
     random.seed(1)
     failed = []
     for case in chosen or CASES:
         with tempfile.TemporaryDirectory() as name:
             try:
-                if check(probe, pathlib.Path(name), case):
+                if check(stkit, pathlib.Path(name), case):
                     failed.append(case)
             except Exception as error:  # of one architecture, while the others go on
                 print(f"{case}: FAILED: {error}")
                 failed.append(case)
+    if not MIXES:
+        print("STKIT_LLAMA_CPP_BIN names no folder with llama-quantize: no mix was compared")
     print(f"{len(chosen or CASES) - len(failed)} architectures agree; "
           f"{'not: ' + ', '.join(failed) if failed else 'all of them'}")
     sys.exit(1 if failed else 0)

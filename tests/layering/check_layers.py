@@ -13,6 +13,7 @@ from pathlib import Path
 # What each layer may include besides itself, the public headers and the standard library.
 LAYERS = {
     "base": [],
+    "html": ["base"],
     "io": ["base"],
     "tensor": ["base"],
     "formats": ["io", "tensor", "base"],
@@ -22,7 +23,7 @@ LAYERS = {
     "hub": ["io", "base"],
     "pipeline": ["model", "io", "tensor", "base"],
     "gguf_export": ["model", "formats", "quant", "kernels", "tensor", "base"],
-    "ops": ["model", "formats", "kernels", "quant", "hub", "pipeline", "gguf_export", "io", "tensor", "base"],
+    "ops": ["html", "model", "formats", "kernels", "quant", "hub", "pipeline", "gguf_export", "io", "tensor", "base"],
 }
 
 # Third-party headers, and the only places that may name them (a folder ends in a slash).

@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -42,7 +41,10 @@ inline void write_file(const std::filesystem::path& path, std::string_view conte
 inline std::string read_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::runtime_error("cannot read " + path.string());
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::string content;
+  for (char buffer[1 << 16]; in.read(buffer, sizeof buffer) || in.gcount() > 0;)
+    content.append(buffer, static_cast<size_t>(in.gcount()));
+  return content;
 }
 
 }  // namespace stkit::test

@@ -45,8 +45,9 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# RUNLEVEL: nginx is wanted for tests, and not as a service of this machine.
 apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # install_packages PACKAGE...: as many of them as this system has, if it is Debian or Ubuntu.
@@ -123,7 +124,8 @@ set_up_build() {
 }
 
 set_up_tests() {
-  install_packages libgtest-dev libgmock-dev $(has python3 || echo python3)
+  # nginx is the real server of the download tests, and openssl makes its certificate.
+  install_packages libgtest-dev libgmock-dev nginx-light openssl $(has python3 || echo python3)
   has python3 || die "no python3, which tests need" "install Python 3.8 or newer"
 }
 

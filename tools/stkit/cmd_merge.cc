@@ -41,13 +41,7 @@ struct Options {
 };
 
 // "bf16" for BF16: options are written small.
-std::string option_name(DType dtype) {
-  std::string text(name(dtype));
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return text;
-}
+std::string option_name(DType dtype) { return lower_case(name(dtype)); }
 
 std::span<const std::string_view> dtype_choices() {
   static const auto kTexts = [] {

@@ -29,7 +29,7 @@ struct Options {
   QuantizeOptions quantize;
   std::string slider, profile, target, on_non_finite = "error", min_cosine;
   uint64_t bits = 0;
-  std::vector<std::string> tensor_types;
+  std::vector<std::string> tensor_types, metadata;
   bool strict = false, no_sync = false, dry_run = false, verify = false;
 };
 
@@ -54,6 +54,15 @@ Result<void> choose_isq(const Options& options, std::string& isq) {
   return {};
 }
 
+Result<void> add_pair(std::string_view option, const std::string& text, size_t equals,
+                      std::string_view form,
+                      std::vector<std::pair<std::string, std::string>>& pairs) {
+  if (equals == std::string::npos || equals == 0)
+    return fail(ErrorCode::Usage, fmt::format("{}: '{}' is not {}", option, printable(text), form));
+  pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  return {};
+}
+
 Result<QuantizeOptions> to_library(const Options& options) {
   QuantizeOptions out = options.quantize;
   STKIT_TRY(choose_isq(options, out.isq));
@@ -63,11 +72,10 @@ Result<QuantizeOptions> to_library(const Options& options) {
   }
   out.only_if_plain = !options.slider.empty();
   for (const std::string& text : options.tensor_types) {
-    const size_t equals = text.rfind('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(ErrorCode::Usage,
-                  fmt::format("--tensor-type: '{}' is not GLOB=TYPE", printable(text)));
-    out.tensor_types.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    STKIT_TRY(add_pair("--tensor-type", text, text.rfind('='), "GLOB=TYPE", out.tensor_types));
+  }
+  for (const std::string& text : options.metadata) {
+    STKIT_TRY(add_pair("--metadata", text, text.find('='), "KEY=TYPE:VALUE", out.metadata));
   }
   const auto choice = std::ranges::find(non_finite_names(), options.on_non_finite);
   out.on_non_finite = static_cast<NonFinite>(choice - non_finite_names().begin());
@@ -79,12 +87,16 @@ Result<QuantizeOptions> to_library(const Options& options) {
   return out;
 }
 
-enum class ReportForm { Json, Csv };
+enum class ReportForm { Json, Csv, Html };
+
+// Of those with the largest errors, in a page.
+constexpr size_t kHistograms = 6, kBuckets = 64;
 
 Result<ReportForm> report_form(const std::string& path) {
   if (path.ends_with(".json")) return ReportForm::Json;
   if (path.ends_with(".csv")) return ReportForm::Csv;
-  return fail(ErrorCode::Usage, "the report's name ends in neither .json nor .csv",
+  if (path.ends_with(".html")) return ReportForm::Html;
+  return fail(ErrorCode::Usage, "the report's name ends in none of .json, .csv and .html",
               "the ending says what it is to be", path);
 }
 
@@ -102,17 +114,38 @@ Result<void> check_report(const Options& options, const QuantizePlan& plan) {
   return {};
 }
 
+// How the weights of the worst tensors are spread; not of those that were blocks before.
+Result<std::vector<std::pair<uint32_t, Histogram>>> worst_histograms(const QuantizePlan& plan,
+                                                                     const QuantizeReport& report,
+                                                                     RunOptions run) {
+  run.progress = nullptr;
+  std::vector<std::pair<uint32_t, Histogram>> histograms;
+  for (const uint32_t index : worst_tensors(report, kHistograms)) {
+    const TensorInfo* const source = plan.model().find(plan.tensors()[index].source);
+    if (source == nullptr || info(source->dtype).kind != DTypeKind::Float) continue;
+    STKIT_ASSIGN(Histogram histogram, tensor_histogram(plan.model(), *source, kBuckets, run));
+    histograms.emplace_back(index, std::move(histogram));
+  }
+  return histograms;
+}
+
 Result<void> write_report(const Options& options, const QuantizePlan& plan,
-                          const QuantizeReport& report) {
+                          const QuantizeReport& report, const RunOptions& run) {
   if (options.report.empty()) return {};
   STKIT_ASSIGN(const ReportForm form, report_form(options.report));
   std::string text;
-  if (form == ReportForm::Csv) {
-    text = to_csv(plan, report);
-  } else {
-    JsonWriter json(text, 2);
-    write_json(json, plan, report);
-    text += "\n";
+  switch (form) {
+    case ReportForm::Csv: text = to_csv(plan, report); break;
+    case ReportForm::Json: {
+      JsonWriter json(text, 2);
+      write_json(json, plan, report);
+      text += "\n";
+      break;
+    }
+    case ReportForm::Html: {
+      STKIT_ASSIGN(const auto histograms, worst_histograms(plan, report, run));
+      text = render_html(plan, report, histograms);
+    }
   }
   return write_text_file(options.report, text, options.quantize.overwrite);
 }
@@ -125,10 +158,6 @@ void show(Session& session, const QuantizePlan& plan, const QuantizeReport* repo
   JsonWriter json(text, session.terminal().is_terminal ? 2 : 0);
   report == nullptr ? write_json(json, plan) : write_json(json, plan, *report);
   session.out().write(text + "\n");
-}
-
-std::string counted(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
 }
 
 void log_outcome(const QuantizePlan& plan, const QuantizeReport& report,
@@ -165,7 +194,7 @@ Result<int> run_quantize(const Options& options, Session& session) {
   }
   STKIT_TRY(check_report(options, plan));
   STKIT_ASSIGN(const QuantizeReport report, quantize(plan, session.run_options()));
-  STKIT_TRY(write_report(options, plan, report));
+  STKIT_TRY(write_report(options, plan, report, session.run_options()));
   log_outcome(plan, report, library);
   show(session, plan, &report);
   return report.published ? 0 : kAnswerIsNo;
@@ -175,7 +204,10 @@ void add_type_options(CLI::App& command, Options& o) {
   // Other spellings of these names are right, too: the library judges.
   CLI::Option* isq =
       add_text(command, "--isq", o.quantize.isq, fmt::format("{}", fmt::join(isq_names(), "|")),
-               "The type of the weights (q4k)");
+               "One type for all weights (q4k)");
+  CLI::Option* mix =
+      add_text(command, "--type", o.quantize.mix, fmt::format("{}", fmt::join(mix_names(), "|")),
+               "The types of a mix of llama.cpp, in any case");
   CLI::Option* bits =
       add_count(command, "--bits", o.bits, 8, "The type of so many bits a weight, 2 to 8");
   CLI::Option* slider = add_optional_text(
@@ -183,6 +215,7 @@ void add_type_options(CLI::App& command, Options& o) {
       "From speed to quality: q4k, from 30 on q5k, from 70 on q6k; leaves quantized models alone");
   CLI::Option* profile = add_choice(command, "--profile", o.profile, isq_profile_names(),
                                     "What fits the device: q4k, q5k, q6k");
+  mix->excludes(isq)->excludes(bits)->excludes(slider)->excludes(profile);
   isq->excludes(bits)->excludes(slider)->excludes(profile);
   bits->excludes(slider)->excludes(profile);
   slider->excludes(profile);
@@ -196,7 +229,8 @@ void add_type_options(CLI::App& command, Options& o) {
   command.add_flag("--allow-requantize", o.quantize.allow_requantize,
                    "Take a GGUF file whose weights are quantized; more is lost");
   command.add_flag("--pure", o.quantize.pure,
-                   "No other quantized type where blocks do not divide a row, but f16");
+                   "With --type none of its rules, its base type for all; else no other quantized "
+                   "type where blocks do not divide a row, but f16");
   command.add_flag("--strict", o.strict, "Write nothing when there are fallbacks; exit code 1");
 }
 
@@ -213,12 +247,17 @@ Action add_quantize(CLI::App& command) {
   add_text(command, "--imatrix", o.quantize.imatrix, "FILE",
            "How much each column of a weight matters, as llama-imatrix writes it");
   add_text(command, "--arch", o.quantize.arch, "NAME",
-           "general.architecture (config.json's model_type, else unknown)");
+           "The architecture, as llama.cpp names it, instead of what config.json says; none: the "
+           "tensors keep their own names, and there is no tokenizer");
+  add_text(command, "--pre", o.quantize.pre_tokenizer, "NAME",
+           "The pre-tokenizer, as llama.cpp names it, instead of what tokenizer.json looks like");
+  add_texts(command, "--metadata", o.metadata, "KEY=TYPE:VALUE",
+            "Add a key to the metadata of GGUF, or replace its value");
   add_choice(command, "--nan", o.on_non_finite, non_finite_names(),
              "What becomes of NaN and infinities: stop, or take as zero, or leave");
   command.add_flag("--verify", o.verify, "Read the result back and show how far it is off");
   add_text(command, "--report", o.report, "FILE",
-           "Write the errors of every tensor as FILE.json or FILE.csv");
+           "Write the errors of every tensor as FILE.json, FILE.csv or FILE.html");
   add_text(command, "--min-cosine", o.min_cosine, "X",
            "Write nothing when a tensor is less similar than this; exit code 1");
   command.add_flag("--dry-run", o.dry_run, "Show the plan, every type and size; write nothing");

@@ -3,32 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include "stkit/text.h"
 #include "table.h"
 
 namespace stkit::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;
-
 // "3.21 K (3,210)", and small numbers once.
 std::string rounded_and_exact(std::string rounded, uint64_t exact) {
   const std::string grouped = format_grouped(exact);
   return rounded == grouped ? rounded : fmt::format("{} ({})", rounded, grouped);
-}
-
-void write_pairs(Output& out, const Terminal& terminal, const std::vector<Row>& rows) {
-  const Column columns[] = {{"", false, false, &Paint::dim}, {"", false, true}};
-  write_table(out, terminal, columns, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
-    cells[0] = rows[i].first;
-    cells[1] = rows[i].second;
-  });
-}
-
-void write_heading(Output& out, const Terminal& terminal, std::string_view text) {
-  out.write("\n" + Paint(terminal.color).bold(text) + "\n");
 }
 
 std::string known_from(const std::string& text, const std::string& source) {
@@ -62,9 +46,9 @@ std::string size_text(const InspectReport& report) {
   return text + ")";
 }
 
-std::vector<Row> summary_rows(const Model& model, const InspectReport& report) {
+std::vector<Pair> summary_rows(const Model& model, const InspectReport& report) {
   const Profile& profile = report.profile;
-  std::vector<Row> rows;
+  std::vector<Pair> rows;
   const auto add = [&](std::string label, std::string text) {
     if (!text.empty()) rows.emplace_back(std::move(label), std::move(text));
   };
@@ -89,7 +73,6 @@ void write_dtypes(Output& out, const Terminal& terminal, const InspectReport& re
   write_heading(out, terminal, "Types");
   const std::vector<std::pair<DType, DTypeShare>> shares(report.dtypes.begin(),
                                                          report.dtypes.end());
-  const double whole = static_cast<double>(std::max<uint64_t>(1, report.weight_bytes));
   const Column columns[] = {{"", false, false, &Paint::cyan},
                             {"tensors", true},
                             {"parameters", true},
@@ -100,7 +83,7 @@ void write_dtypes(Output& out, const Terminal& terminal, const InspectReport& re
                 const DTypeShare& share = shares[i].second;
                 cells = {std::string(name(shares[i].first)), format_grouped(share.tensors),
                          format_count(share.parameters), format_bytes(share.bytes),
-                         fmt::format("{:.1f} %", 100 * static_cast<double>(share.bytes) / whole)};
+                         percent_text(share.bytes, report.weight_bytes)};
               });
 }
 
@@ -132,17 +115,15 @@ std::string isq_roles(const IsqAdvice& advice, const std::string& isq) {
 void write_isq(Output& out, const Terminal& terminal, const InspectReport& report) {
   if (!report.profile.requires_isq || report.isq.choices.empty()) return;
   write_heading(out, terminal, "Recommended quantization");
-  const double whole = static_cast<double>(std::max<uint64_t>(1, report.weight_bytes));
   const Column columns[] = {
       {"", false, false, &Paint::cyan}, {"", true}, {"", true}, {"", false, false, &Paint::green}};
-  write_table(
-      out, terminal, columns, report.isq.choices.size(),
-      [&](size_t i, std::vector<std::string>& cells) {
-        const IsqChoice& choice = report.isq.choices[i];
-        cells = {choice.isq, format_bytes(choice.estimated_bytes),
-                 fmt::format("{:.0f} %", 100 * static_cast<double>(choice.estimated_bytes) / whole),
-                 isq_roles(report.isq, choice.isq)};
-      });
+  write_table(out, terminal, columns, report.isq.choices.size(),
+              [&](size_t i, std::vector<std::string>& cells) {
+                const IsqChoice& choice = report.isq.choices[i];
+                cells = {choice.isq, format_bytes(choice.estimated_bytes),
+                         percent_text(choice.estimated_bytes, report.weight_bytes, 0),
+                         isq_roles(report.isq, choice.isq)};
+              });
 }
 
 const TensorStats* stats_of(const InspectReport& report, uint32_t tensor) {
@@ -206,7 +187,7 @@ void render_tensor_table(Output& out, const Terminal& terminal, const Model& mod
 }
 
 void render_metadata(Output& out, const Terminal& terminal, const Model& model) {
-  std::vector<Row> rows(model.metadata().begin(), model.metadata().end());
+  std::vector<Pair> rows(model.metadata().begin(), model.metadata().end());
   if (rows.empty()) out.write("no metadata\n");
   const Column columns[] = {{"", false, false, &Paint::cyan}, {""}};
   write_table(

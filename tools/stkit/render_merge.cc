@@ -10,8 +10,6 @@
 namespace stkit::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;
-
 std::string count_text(uint64_t count, std::string_view word) {
   return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
 }
@@ -84,19 +82,16 @@ void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& p
   const FileCounts counts = count_files(plan);
   out.write(fmt::format("{}  {}\n", paint.bold(printable(plan.output())),
                         paint.dim("(a dry run: nothing is written)")));
-  std::vector<Row> rows = {{"source", source_text(plan)},
-                           {"takes", tensors_text(plan, counts.tensors)},
-                           {"writes", files_text(plan, counts)},
-                           {"memory", fmt::format("at most {}", format_bytes(peak_memory_bytes))}};
+  std::vector<Pair> rows = {{"source", source_text(plan)},
+                            {"takes", tensors_text(plan, counts.tensors)},
+                            {"writes", files_text(plan, counts)},
+                            {"memory", fmt::format("at most {}", format_bytes(peak_memory_bytes))}};
   if (free_bytes)
     rows.emplace_back(
         "disk", fmt::format("{} free{}", format_bytes(*free_bytes),
                             plan.output_bytes() > *free_bytes ? ", which is too little" : ""));
-  const Column pair[] = {{"", false, false, &Paint::dim}, {"", false, true}};
-  write_table(out, terminal, pair, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
-    cells = {rows[i].first, rows[i].second};
-  });
-  out.write("\n" + paint.bold("Files") + "\n");
+  write_pairs(out, terminal, rows);
+  write_heading(out, terminal, "Files");
   const Column files[] = {{"", false, true}, {"", true}, {"", true, false, &Paint::dim}};
   write_table(out, terminal, files, plan.files().size(),
               [&](size_t i, std::vector<std::string>& cells) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 
 #include "render_inspect.h"
 #include "stkit/text.h"
@@ -13,18 +12,8 @@
 namespace stkit::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;
-
 // Of tensors in a list that is about the worst of them.
 constexpr size_t kShown = 10;
-
-double share(uint64_t part, uint64_t whole) {
-  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
-}
-
-std::string counted(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
-}
 
 std::string types_text(const QuantizePlan& plan) {
   std::map<DType, uint64_t> counts;
@@ -43,9 +32,9 @@ std::string fidelity_text(const ErrorMetrics& errors) {
 
 void write_summary(Output& out, const Terminal& terminal, const QuantizePlan& plan,
                    const QuantizeReport* report) {
-  std::vector<Row> rows = {
-      {"size", fmt::format("{}, {:.0f} % of {}", format_bytes(plan.output_bytes()),
-                           share(plan.output_bytes(), plan.input_bytes()),
+  std::vector<Pair> rows = {
+      {"size", fmt::format("{}, {} of {}", format_bytes(plan.output_bytes()),
+                           percent_text(plan.output_bytes(), plan.input_bytes(), 0),
                            format_bytes(plan.input_bytes()))},
       {"weights", fmt::format("{} of {:.3f} bits", format_count(plan.parameter_count()),
                               plan.bits_per_weight())},
@@ -53,21 +42,13 @@ void write_summary(Output& out, const Terminal& terminal, const QuantizePlan& pl
   const auto fallbacks = std::ranges::count_if(
       plan.tensors(), [](const auto& tensor) { return tensor.instead_of.has_value(); });
   if (fallbacks > 0)
-    rows.emplace_back("fallbacks",
-                      fmt::format("{}, {:.1f} % of the weights",
-                                  counted(static_cast<uint64_t>(fallbacks), "tensor"),
-                                  share(plan.fallback_parameters(), plan.parameter_count())));
+    rows.emplace_back(
+        "fallbacks",
+        fmt::format("{}, {} of the weights", counted(static_cast<uint64_t>(fallbacks), "tensor"),
+                    percent_text(plan.fallback_parameters(), plan.parameter_count())));
   if (report != nullptr && report->total_error)
     rows.emplace_back("fidelity", fidelity_text(*report->total_error));
-  const Column columns[] = {{"", false, false, &Paint::dim}, {"", false, true}};
-  write_table(out, terminal, columns, rows.size(), [&](size_t i, std::vector<std::string>& cells) {
-    cells[0] = rows[i].first;
-    cells[1] = rows[i].second;
-  });
-}
-
-void write_heading(Output& out, const Terminal& terminal, std::string_view text) {
-  out.write("\n" + Paint(terminal.color).bold(text) + "\n");
+  write_pairs(out, terminal, rows);
 }
 
 void write_fallbacks(Output& out, const Terminal& terminal, const QuantizePlan& plan) {
@@ -85,10 +66,9 @@ void write_fallbacks(Output& out, const Terminal& terminal, const QuantizePlan& 
   write_table(out, terminal, columns, std::min(fallbacks.size(), kShown),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = *fallbacks[i];
-                cells = {
-                    tensor.name, format_grouped(tensor.shape.back()),
-                    std::string(name(*tensor.instead_of)), std::string(name(tensor.to)),
-                    fmt::format("{:.1f} %", share(tensor.element_count, plan.parameter_count()))};
+                cells = {tensor.name, format_grouped(tensor.shape.back()),
+                         std::string(name(*tensor.instead_of)), std::string(name(tensor.to)),
+                         percent_text(tensor.element_count, plan.parameter_count())};
               });
   if (fallbacks.size() > kShown)
     out.write(fmt::format("  and {} more\n", format_grouped(fallbacks.size() - kShown)));
@@ -100,23 +80,25 @@ void write_tensors(Output& out, const Terminal& terminal, const QuantizePlan& pl
                             {"from", false, false, &Paint::cyan},
                             {"to", false, false, &Paint::cyan},
                             {"shape"},
-                            {"bytes", true}};
+                            {"bytes", true},
+                            {"why", false, true, &Paint::dim}};
   write_table(out, terminal, columns, plan.tensors().size(),
               [&](size_t i, std::vector<std::string>& cells) {
                 const QuantizePlan::Tensor& tensor = plan.tensors()[i];
-                cells = {tensor.name, std::string(name(tensor.from)), std::string(name(tensor.to)),
-                         shape_text(tensor.shape), format_bytes(tensor.size_bytes)};
+                cells = {tensor.name,
+                         std::string(name(tensor.from)),
+                         std::string(name(tensor.to)),
+                         shape_text(tensor.shape),
+                         format_bytes(tensor.size_bytes),
+                         tensor.rule};
               });
 }
 
 // Those with the largest errors against the size of their weights.
 void write_worst(Output& out, const Terminal& terminal, const QuantizePlan& plan,
                  const QuantizeReport& report) {
-  std::vector<uint32_t> order(report.errors.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater{},
-                           [&](uint32_t i) { return report.errors[i].relative_rmse; });
-  order.resize(std::min(order.size(), kShown));
+  const std::vector<uint32_t> order = worst_tensors(report, kShown);
+  if (order.empty()) return;
   write_heading(out, terminal, "Largest errors");
   const Column columns[] = {{"name", false, true}, {"type", false, false, &Paint::cyan},
                             {"cosine", true},      {"relative rmse", true},

@@ -25,14 +25,12 @@ std::string eighths_bar(uint64_t count, uint64_t most, size_t cells) {
 }
 
 void write_stats(Output& out, const Terminal& terminal, const TensorStats& stats) {
-  const std::pair<std::string, std::string> rows[] = {
+  const Pair rows[] = {
       {"values", format_grouped(stats.values)}, {"min", value_text(stats.min)},
       {"max", value_text(stats.max)},           {"mean", value_text(stats.mean)},
       {"std", value_text(stats.std)},           {"nan", format_grouped(stats.nan)},
       {"inf", format_grouped(stats.inf)},       {"zero", format_grouped(stats.zero)}};
-  const Column columns[] = {{"", false, false, &Paint::dim}, {""}};
-  write_table(out, terminal, columns, std::size(rows),
-              [&](size_t i, auto& cells) { cells = {rows[i].first, rows[i].second}; });
+  write_pairs(out, terminal, rows);
 }
 
 std::string values_text(const TensorDetail& detail) {
@@ -49,7 +47,7 @@ void render_tensor(Output& out, const Terminal& terminal, const Model& model,
                    const TensorDetail& detail) {
   const TensorInfo& tensor = *detail.tensor;
   out.write(Paint(terminal.color).bold(printable(tensor.name)) + "\n");
-  std::vector<std::pair<std::string, std::string>> rows = {
+  std::vector<Pair> rows = {
       {"type", std::string(name(tensor.dtype))},
       {"shape", shape_text(tensor.shape)},
       {"parameters", format_grouped(tensor.element_count)},
@@ -58,16 +56,14 @@ void render_tensor(Output& out, const Terminal& terminal, const Model& model,
                                                        format_grouped(tensor.size_bytes))},
       {"file", model.files()[tensor.file].name}};
   if (tensor.contiguous) rows.emplace_back("offset", format_grouped(tensor.offset_bytes));
-  const Column columns[] = {{"", false, false, &Paint::dim}, {""}};
-  write_table(out, terminal, columns, rows.size(),
-              [&](size_t i, auto& cells) { cells = {rows[i].first, rows[i].second}; });
+  write_pairs(out, terminal, rows);
   if (!detail.values.empty()) {
-    out.write("\n" + Paint(terminal.color).bold("First values") + "\n");
+    write_heading(out, terminal, "First values");
     const unsigned columns_wide = terminal.columns == 0 ? 100 : terminal.columns;
     out.write(wrap_text(values_text(detail), 2, columns_wide));
   }
   if (detail.stats) {
-    out.write("\n" + Paint(terminal.color).bold("Statistics") + "\n");
+    write_heading(out, terminal, "Statistics");
     write_stats(out, terminal, *detail.stats);
   }
 }

@@ -1,5 +1,7 @@
 #include "table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "stkit/text.h"
@@ -78,6 +80,23 @@ void write_table(Output& out, const Terminal& terminal, std::span<const Column> 
     fill(row, cells);
     out.write(format_row(columns, widths, cells, paint, false, indent));
   }
+}
+
+void write_pairs(Output& out, const Terminal& terminal, std::span<const Pair> pairs) {
+  const Column columns[] = {{"", false, false, &Paint::dim}, {"", false, true}};
+  write_table(out, terminal, columns, pairs.size(), [&](size_t i, std::vector<std::string>& cells) {
+    cells = {pairs[i].first, pairs[i].second};
+  });
+}
+
+std::string percent_text(uint64_t part, uint64_t whole, int decimals) {
+  const double share =
+      static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(1, whole));
+  return fmt::format("{:.{}f} %", 100 * share, decimals);
+}
+
+void write_heading(Output& out, const Terminal& terminal, std::string_view text) {
+  out.write("\n" + Paint(terminal.color).bold(text) + "\n");
 }
 
 }  // namespace stkit::cli

@@ -44,7 +44,6 @@ constexpr KeyRow kOwnKeys[] = {
 const std::span<const KeyRow> kKeys[] = {kBaseKeys, kOwnKeys};
 const std::span<const TensorRow> kRows[] = {kEmbeddingRows, kRotaryPairRows, kPreNormRows,
                                             kFeedForwardRows};
-const GeneratedTensor kGenerated[] = {{"rope_freqs.weight", llama3_rope_factors}};
 
 }  // namespace
 
@@ -55,7 +54,7 @@ Architecture granite_architecture() {
           .keys = kKeys,
           .rows = kRows,
           .prefixes = kModelPrefixes,
-          .generated = kGenerated,
+          .generated = kLlama3Generated,
           .more_keys = base_more_keys,
           .vocabulary = VocabularyChoice::SentencePiece};
 }

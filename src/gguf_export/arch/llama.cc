@@ -29,15 +29,7 @@ constexpr ConfigDefault kMixtralDefaults[] = {
     {"num_experts_per_tok", 2},
 };
 
-std::optional<double> rotated(const HyperParameters& config) {
-  const auto dim = config.head_dim();
-  return dim ? std::optional(static_cast<double>(*dim)) : std::nullopt;
-}
-constexpr KeyRow kOwnKeys[] = {
-    {"vocab_size", GgufType::U32, {"vocab_size"}},
-    {"rope.dimension_count", GgufType::U32, {}, rotated},
-};
-const std::span<const KeyRow> kKeys[] = {kBaseKeys, kOwnKeys};
+const std::span<const KeyRow> kKeys[] = {kBaseKeys, kRotationKeys};
 
 constexpr TensorRow kMixtralExperts[] = {
     {"layers.{}.block_sparse_moe.gate", "blk.{}.ffn_gate_inp"},
@@ -48,8 +40,6 @@ constexpr TensorRow kMixtralExperts[] = {
 const std::span<const TensorRow> kRows[] = {kEmbeddingRows,   kRotaryPairRows, kPreNormRows,
                                             kFeedForwardRows, kMixtralExperts, kExpertRows};
 
-const GeneratedTensor kGenerated[] = {{"rope_freqs.weight", llama3_rope_factors}};
-
 Architecture llama(std::span<const std::string_view> classes,
                    std::span<const ConfigDefault> defaults) {
   return {.name = "llama",
@@ -58,7 +48,7 @@ Architecture llama(std::span<const std::string_view> classes,
           .keys = kKeys,
           .rows = kRows,
           .prefixes = kModelPrefixes,
-          .generated = kGenerated,
+          .generated = kLlama3Generated,
           .more_keys = base_more_keys,
           .vocabulary = VocabularyChoice::SentencePiece};
 }

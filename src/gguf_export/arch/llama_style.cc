@@ -85,6 +85,15 @@ constexpr KeyRow kKeys[] = {
     {"attention.value_length", kU32, {"head_dim"}},
 };
 
+std::optional<double> whole_head(const HyperParameters& c) {
+  const auto dim = c.head_dim();
+  return dim ? std::optional(static_cast<double>(*dim)) : std::nullopt;
+}
+constexpr KeyRow kRotation[] = {
+    {"vocab_size", kU32, {"vocab_size"}},
+    {"rope.dimension_count", kU32, {}, whole_head},
+};
+
 constexpr TensorRow kEmbedding[] = {
     {"embed_tokens", "token_embd"},
     {"norm", "output_norm"},
@@ -134,33 +143,6 @@ constexpr std::string_view kPrefixes[] = {"model.language_model.model.",
                                           "text_model.",
                                           "model."};
 
-}  // namespace
-
-constinit const std::span<const KeyRow> kBaseKeys = kKeys;
-constinit const std::span<const TensorRow> kEmbeddingRows = kEmbedding;
-constinit const std::span<const TensorRow> kAttentionRows = kAttention;
-constinit const std::span<const TensorRow> kRotaryPairRows = kRotaryPairs;
-constinit const std::span<const TensorRow> kHeadNormRows = kHeadNorms;
-constinit const std::span<const TensorRow> kPreNormRows = kPreNorms;
-constinit const std::span<const TensorRow> kFeedForwardRows = kFeedForward;
-constinit const std::span<const TensorRow> kExpertRows = kExperts;
-constinit const std::span<const std::string_view> kModelPrefixes = kPrefixes;
-
-void base_more_keys(const HyperParameters& config, MetadataBuilder& out) {
-  const std::string_view type = config.rope_type();
-  if (is_scaled(config, "linear")) out.set_text(out.arch_key("rope.scaling.type"), "linear");
-  if (is_scaled(config, "yarn")) out.set_text(out.arch_key("rope.scaling.type"), "yarn");
-  if (type == "su" || type == "longrope")
-    out.set_text(out.arch_key("rope.scaling.type"), "longrope");
-
-  const std::span<const JsonValue> sections = config.rope_list("mrope_section");
-  if (sections.empty()) return;
-  std::array<int32_t, 4> counts = {};
-  for (size_t i = 0; i < std::min(sections.size(), counts.size()); ++i)
-    counts[i] = static_cast<int32_t>(sections[i].as_uint().value_or(0));
-  out.set_numbers<int32_t>(out.arch_key("rope.dimension_sections"), counts);
-}
-
 std::vector<float> llama3_rope_factors(const HyperParameters& config) {
   const auto head_dim = config.head_dim();
   if (config.rope_type() != "llama3" || !head_dim) return {};
@@ -187,6 +169,37 @@ std::vector<float> llama3_rope_factors(const HyperParameters& config) {
     }
   }
   return factors;
+}
+
+constexpr GeneratedTensor kLlama3[] = {{"rope_freqs.weight", llama3_rope_factors}};
+
+}  // namespace
+
+constinit const std::span<const KeyRow> kBaseKeys = kKeys;
+constinit const std::span<const KeyRow> kRotationKeys = kRotation;
+constinit const std::span<const TensorRow> kEmbeddingRows = kEmbedding;
+constinit const std::span<const TensorRow> kAttentionRows = kAttention;
+constinit const std::span<const TensorRow> kRotaryPairRows = kRotaryPairs;
+constinit const std::span<const TensorRow> kHeadNormRows = kHeadNorms;
+constinit const std::span<const TensorRow> kPreNormRows = kPreNorms;
+constinit const std::span<const TensorRow> kFeedForwardRows = kFeedForward;
+constinit const std::span<const TensorRow> kExpertRows = kExperts;
+constinit const std::span<const std::string_view> kModelPrefixes = kPrefixes;
+constinit const std::span<const GeneratedTensor> kLlama3Generated = kLlama3;
+
+void base_more_keys(const HyperParameters& config, MetadataBuilder& out) {
+  const std::string_view type = config.rope_type();
+  if (is_scaled(config, "linear")) out.set_text(out.arch_key("rope.scaling.type"), "linear");
+  if (is_scaled(config, "yarn")) out.set_text(out.arch_key("rope.scaling.type"), "yarn");
+  if (type == "su" || type == "longrope")
+    out.set_text(out.arch_key("rope.scaling.type"), "longrope");
+
+  const std::span<const JsonValue> sections = config.rope_list("mrope_section");
+  if (sections.empty()) return;
+  std::array<int32_t, 4> counts = {};
+  for (size_t i = 0; i < std::min(sections.size(), counts.size()); ++i)
+    counts[i] = static_cast<int32_t>(sections[i].as_uint().value_or(0));
+  out.set_numbers<int32_t>(out.arch_key("rope.dimension_sections"), counts);
 }
 
 std::optional<double> computed_head_dim(const HyperParameters& config) {

@@ -8,6 +8,8 @@ namespace stkit::gguf_export {
 
 // The numbers that every text model may have; a row without a source writes nothing.
 extern const std::span<const KeyRow> kBaseKeys;
+// Of a vocabulary, and of heads that rotate as a whole.
+extern const std::span<const KeyRow> kRotationKeys;
 // rope.scaling.type and rope.dimension_sections.
 void base_more_keys(const HyperParameters& config, MetadataBuilder& out);
 
@@ -23,7 +25,7 @@ extern const std::span<const TensorRow> kExpertRows;       // experts one by one
 extern const std::span<const std::string_view> kModelPrefixes;
 
 // Llama 3's factors, which stretch the slow rotations (`rope_freqs.weight`).
-std::vector<float> llama3_rope_factors(const HyperParameters& config);
+extern const std::span<const GeneratedTensor> kLlama3Generated;
 
 // The defaults of fields that configuration classes compute.
 std::optional<double> computed_head_dim(const HyperParameters& config);

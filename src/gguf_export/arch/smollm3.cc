@@ -11,18 +11,9 @@ constexpr ConfigDefault kDefaults[] = {
     {"rope_theta", 2e6},        {"vocab_size", 128256},
 };
 
-std::optional<double> rotated(const HyperParameters& config) {
-  const auto dim = config.head_dim();
-  return dim ? std::optional(static_cast<double>(*dim)) : std::nullopt;
-}
-constexpr KeyRow kOwnKeys[] = {
-    {"vocab_size", GgufType::U32, {"vocab_size"}},
-    {"rope.dimension_count", GgufType::U32, {}, rotated},
-};
-const std::span<const KeyRow> kKeys[] = {kBaseKeys, kOwnKeys};
+const std::span<const KeyRow> kKeys[] = {kBaseKeys, kRotationKeys};
 const std::span<const TensorRow> kRows[] = {kEmbeddingRows, kRotaryPairRows, kPreNormRows,
                                             kFeedForwardRows};
-const GeneratedTensor kGenerated[] = {{"rope_freqs.weight", llama3_rope_factors}};
 
 }  // namespace
 
@@ -33,7 +24,7 @@ Architecture smollm3_architecture() {
           .keys = kKeys,
           .rows = kRows,
           .prefixes = kModelPrefixes,
-          .generated = kGenerated,
+          .generated = kLlama3Generated,
           .more_keys = base_more_keys,
           .vocabulary = VocabularyChoice::SentencePiece};
 }

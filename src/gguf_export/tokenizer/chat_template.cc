@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.h"
+
 namespace stkit::gguf_export {
 namespace {
 
@@ -53,7 +55,7 @@ std::vector<Template> templates_of_files(const Model& model) {
 std::string key_name(std::string_view name) {
   std::string key(name);
   for (char& c : key)
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))) c = '_';
+    if (!ascii::is_alphanumeric(c)) c = '_';
   return key;
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "base/ascii.h"
 #include "formats/finding_log.h"
 
 namespace stkit::gguf_export {
@@ -45,11 +46,8 @@ Result<Vocabulary> listed(std::string_view model, const TokenizerJson& tokenizer
 
 // "<0x0A>"
 bool is_byte_token(std::string_view text) {
-  const auto is_hex = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  };
-  return text.size() == 6 && text.starts_with("<0x") && text.back() == '>' && is_hex(text[3]) &&
-         is_hex(text[4]);
+  return text.size() == 6 && text.starts_with("<0x") && text.back() == '>' &&
+         ascii::all_hex_digits(text.substr(3, 2));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/digest.h"
+#include "html/page.h"
 #include "ops/inspect/html.h"
 #include "stkit/text.h"
 
@@ -14,69 +14,17 @@ namespace {
 constexpr size_t kMostMetadata = 200;
 constexpr size_t kMostFiles = 500;
 constexpr size_t kMostOpenFiles = 16;  // more would push the tensors out of sight
-constexpr size_t kMostNotices = 100;
-
-uint8_t hex_digit(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); }
-
-std::string base64_of_hex(std::string_view hex) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : hex) {
-    bits = (bits << 4 | hex_digit(c)) & 0xFFFF;
-    count += 4;
-    if (count < 6) continue;
-    count -= 6;
-    out += kDigits[bits >> count & 63];
-  }
-  if (count > 0) out += kDigits[bits << (6 - count) & 63];
-  while (out.size() % 4 != 0) out += '=';
-  return out;
-}
-
-// The source expression of a Content-Security-Policy that allows exactly this inline text.
-std::string policy_hash(std::string_view content) {
-  Digest digest(DigestKind::Sha256);
-  digest.update(content);
-  return fmt::format("'sha256-{}'", base64_of_hex(digest.hex()));
-}
-
-void append_head(std::string& out, const Model& model) {
-  fmt::format_to(std::back_inserter(out),
-                 R"html(<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src {}; script-src {}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{} · stkit</title>
-<style>{}</style></head>
-<body><main>
-)html",
-                 policy_hash(kStyle), policy_hash(kScript), text(model.name()), kStyle);
-}
 
 void append_tags(std::string& out, const Model& model, const Profile& profile) {
-  const auto tag = [&](std::string_view label, std::string_view value) {
-    if (!value.empty())
-      fmt::format_to(std::back_inserter(out), "<li>{} <b>{}</b></li>", label, text(value));
-  };
   out += "<ul class=\"tags\">";
-  tag("format", name(model.format()));
-  tag("architecture", profile.architecture);
-  tag("type", profile.model_type);
-  tag("modality", profile.modality);
-  tag("quantization", profile.quantization);
-  if (profile.base_model_name != model.name()) tag("base model", profile.base_model_name);
+  append_tag(out, "format", name(model.format()));
+  append_tag(out, "architecture", profile.architecture);
+  append_tag(out, "type", profile.model_type);
+  append_tag(out, "modality", profile.modality);
+  append_tag(out, "quantization", profile.quantization);
+  if (profile.base_model_name != model.name())
+    append_tag(out, "base model", profile.base_model_name);
   out += "</ul>\n";
-}
-
-void append_card(std::string& out, std::string_view label, std::string_view value,
-                 std::string_view note) {
-  fmt::format_to(
-      std::back_inserter(out),
-      R"(<div class="card"><div class="label">{}</div><div class="value">{}</div><div class="note">{}</div></div>)",
-      label, value, note);
 }
 
 void append_cards(std::string& out, const InspectReport& report) {
@@ -105,27 +53,6 @@ void append_cards(std::string& out, const InspectReport& report) {
   else if (profile.requires_isq)
     append_card(out, "Quantization", "none", "plain weights");
   out += "</div>\n";
-}
-
-void append_notices(std::string& out, std::string_view title,
-                    const std::vector<std::string>& lines) {
-  if (lines.empty()) return;
-  fmt::format_to(std::back_inserter(out), "<section class=\"notice\"><h2>{}</h2><ul>", title);
-  for (size_t i = 0; i < std::min(lines.size(), kMostNotices); ++i)
-    fmt::format_to(std::back_inserter(out), "<li>{}</li>", text(lines[i]));
-  if (lines.size() > kMostNotices)
-    fmt::format_to(std::back_inserter(out), "<li>and {} more</li>",
-                   format_grouped(lines.size() - kMostNotices));
-  out += "</ul></section>\n";
-}
-
-void append_section(std::string& out, std::string_view title, std::string_view content) {
-  if (content.empty()) return;
-  fmt::format_to(std::back_inserter(out), "<section><h2>{}</h2>{}</section>\n", title, content);
-}
-
-void append_fact(std::string& out, std::string_view label, std::string_view value) {
-  fmt::format_to(std::back_inserter(out), "<tr><td>{}</td><td>{}</td></tr>", label, value);
 }
 
 std::string configuration(const InspectReport& report) {
@@ -185,29 +112,13 @@ std::string files(const Model& model) {
 }
 
 }  // namespace
-
-std::string text(std::string_view foreign, size_t columns) {
-  std::string out;
-  for (const char c : printable(foreign, columns)) switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
-    }
-  return out;
-}
-
 }  // namespace html
 
 std::string render_html(const Model& model, const InspectReport& report,
                         const std::vector<std::pair<std::string, Histogram>>& histograms) {
   using namespace html;
   std::string out;
-  append_head(out, model);
-  fmt::format_to(std::back_inserter(out), "<h1>{}</h1><p class=\"path mono\">{}</p>\n",
-                 text(model.name()), text(model.reference()));
+  append_head(out, model.name(), model.reference());
   append_tags(out, model, report.profile);
   append_cards(out, report);
   append_notices(out, "Warnings", report.warnings);
@@ -233,9 +144,7 @@ std::string render_html(const Model& model, const InspectReport& report,
   append_section(out, "Metadata", metadata(model));
   append_section(out, "Files", files(model));
   out += tensor_table(model, report);
-  out += "<footer>Made by <code>stkit inspect --html</code></footer>\n";
-  fmt::format_to(std::back_inserter(out), "</main>\n<script>{}</script>\n</body></html>\n",
-                 kScript);
+  append_end(out, "stkit inspect --html");
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "model/listing.h"
 #include "stkit/batch.h"
 #include "stkit/io.h"
@@ -25,11 +26,9 @@ bool is_checkpoint_name(std::string_view name) {
                              [&](std::string_view pattern) { return glob_match(pattern, name); });
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 std::string_view first_number(std::string_view text) {
-  const auto begin = std::ranges::find_if(text, is_digit);
-  const auto end = std::find_if_not(begin, text.end(), is_digit);
+  const auto begin = std::ranges::find_if(text, ascii::is_digit);
+  const auto end = std::find_if_not(begin, text.end(), ascii::is_digit);
   return {begin, end};
 }
 

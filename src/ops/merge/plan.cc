@@ -110,11 +110,11 @@ Result<MergePlan::CopiedWeights> MergePlan::copied_weights() const {
   CopiedWeights copied{file.name, file.header, {}, file.file_bytes};
   for (const FilePlan::Tensor& tensor : file.tensors) {
     const TensorRecipe& recipe = plan.recipes[tensor.recipe];
-    const auto run = recipe.source->run();
+    const auto run = recipe.source == nullptr ? std::nullopt : recipe.source->run();
     if (recipe.encoding != nullptr || !run)
       return fail(ErrorCode::Unsupported,
                   fmt::format("tensor '{}' is not one run of bytes that are copied as they are",
-                              printable(recipe.source->name, 200)),
+                              printable(plan.specs[tensor.recipe].name, 200)),
                   {}, rep_->work.model.reference());
     if (tensor.size_bytes == 0) continue;
     copied.runs.push_back({tensor.offset_bytes, tensor.size_bytes, run->file, run->offset_bytes});

@@ -1,6 +1,7 @@
 #include "formats/gguf_writer.h"
 #include "model/model_contents.h"
 #include "model/profile.h"
+#include "ops/quantize/metadata_override.h"
 #include "ops/quantize/output_layout.h"
 
 namespace stkit {
@@ -25,47 +26,52 @@ void add_importance(const Imatrix& imatrix, std::string_view path,
         {"quantize.imatrix.chunks_count", static_cast<uint32_t>(imatrix.chunk_count)});
 }
 
-std::string architecture_of(const Profile& profile, const QuantizeOptions& options) {
-  if (!options.arch.empty()) return options.arch;
-  const bool known = profile.model_type_source == "config" && !profile.model_type.empty();
-  return known ? profile.model_type : "unknown";
+// Keys that are about the file itself.
+bool is_written_anew(std::string_view key) {
+  return key == kGgufAlignmentKey || key == "general.quantization_version" ||
+         key == "general.file_type" || key.starts_with("quantize.imatrix.");
 }
 
-// Of a GGUF file everything but what is about that very file.
-std::vector<GgufEntry> carried_metadata(const Model& model, const QuantizeOptions& options) {
+std::vector<GgufEntry> carried_metadata(const Model& model) {
   std::vector<GgufEntry> entries;
-  for (const GgufEntry& entry : ModelAccess::contents(model).gguf_metadata) {
-    const bool written_anew =
-        entry.key == kGgufAlignmentKey || entry.key == "general.quantization_version" ||
-        entry.key == "general.file_type" || entry.key.starts_with("quantize.imatrix.");
-    if (written_anew) continue;
-    entries.push_back(entry);
-    if (entry.key == "general.architecture" && !options.arch.empty())
-      entries.back().value = std::string_view(options.arch);
-  }
+  for (const GgufEntry& entry : ModelAccess::contents(model).gguf_metadata)
+    if (!is_written_anew(entry.key)) entries.push_back(entry);
   return entries;
+}
+
+std::string_view architecture_of(const Profile& profile) {
+  const bool known = profile.model_type_source == "config" && !profile.model_type.empty();
+  return known ? std::string_view(profile.model_type) : "unknown";
+}
+
+// `profile` keeps what the entries show.
+std::vector<GgufEntry> model_metadata(const OutputDescription& output, const Profile& profile) {
+  switch (output.inputs.naming) {
+    case Naming::Carried: return carried_metadata(output.model);
+    case Naming::Exported: {
+      const auto entries = output.inputs.metadata->entries();
+      return {entries.begin(), entries.end()};
+    }
+    case Naming::Own: break;
+  }
+  return {{"general.architecture", architecture_of(profile)},
+          {"general.type", std::string_view("model")},
+          {"general.name", std::string_view(profile.base_model_name)}};
 }
 
 }  // namespace
 
 Result<FilePlan> plan_gguf_output(const OutputDescription& output) {
   const Profile profile = make_profile(output.model);
-  const std::string architecture = architecture_of(profile, output.options);
-  std::vector<GgufEntry> entries;
-  if (output.model.format() == FileFormat::Gguf) {
-    entries = carried_metadata(output.model, output.options);
-  } else {
-    entries = {{"general.architecture", std::string_view(architecture)},
-               {"general.type", std::string_view("model")},
-               {"general.name", std::string_view(profile.base_model_name)}};
-  }
+  std::vector<GgufEntry> entries = model_metadata(output, profile);
   if (output.importance.is_given())
     add_importance(output.importance.file(), output.options.imatrix, entries);
   entries.push_back({"general.quantization_version", kQuantizationVersion});
-  entries.push_back({"general.file_type", output.base.file_type});
+  entries.push_back({"general.file_type", output.file_type});
+  STKIT_TRY(apply_overrides(output.options.metadata, entries));
 
   std::vector<TensorSpec> specs;
-  for (const QuantizePlan::Tensor& tensor : output.tensors)
+  for (const QuantizePlan::Tensor& tensor : output.inputs.tensors)
     specs.push_back({tensor.name, tensor.to, tensor.shape});
   STKIT_ASSIGN(GgufLayout layout, plan_gguf(entries, specs));
   FilePlan file{.name = {},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "quant/mix.h"
 #include "quant/types.h"
 #include "stkit/quantize.h"
 
@@ -38,6 +39,15 @@ std::span<const std::string_view> isq_names() {
   static const std::vector<std::string_view> kNames = [] {
     std::vector<std::string_view> all;
     for (const quant::QuantType& type : quant::types()) all.push_back(type.isq);
+    return all;
+  }();
+  return kNames;
+}
+
+std::span<const std::string_view> mix_names() {
+  static const std::vector<std::string_view> kNames = [] {
+    std::vector<std::string_view> all;
+    for (const quant::Mix& mix : quant::mixes()) all.push_back(mix.name);
     return all;
   }();
   return kNames;

@@ -23,6 +23,7 @@ void write_tensor(JsonWriter& json, const QuantizePlan::Tensor& tensor,
   for (const uint64_t dimension : tensor.shape) json.value(dimension);
   json.end_array().field("bytes", tensor.size_bytes);
   if (errors != nullptr) write_errors(json, *errors);
+  json.field("rule", tensor.rule).field("source_tensors", tensor.source_count);
   json.end_object();
 }
 

@@ -1,12 +1,11 @@
 // Every byte of the output but the weights.
 #pragma once
 
-#include <span>
-#include <string>
+#include <cstdint>
 
 #include "ops/quantize/importance.h"
+#include "ops/quantize/inputs.h"
 #include "pipeline/recipe.h"
-#include "quant/types.h"
 #include "stkit/error.h"
 #include "stkit/model.h"
 #include "stkit/quantize.h"
@@ -16,12 +15,12 @@ namespace stkit {
 struct OutputDescription {
   const Model& model;
   const QuantizeOptions& options;
-  const quant::QuantType& base;
+  uint32_t file_type;  // general.file_type
   const Importance& importance;
-  std::span<const QuantizePlan::Tensor> tensors;
+  const QuantizeInputs& inputs;
 };
 
-// Recipes are by index of `tensors`.
+// Recipes are by index of `inputs.tensors`.
 Result<FilePlan> plan_gguf_output(const OutputDescription& output);
 Result<FilePlan> plan_safetensors_output(const OutputDescription& output);
 

@@ -63,67 +63,22 @@ Result<void> check_plain(const Model& model, const std::string& quantization,
               model.reference());
 }
 
-// By name, so that the output does not depend on how the input is sharded. GGUF files have an order
-// of their own.
-std::vector<const TensorInfo*> in_output_order(const Model& model) {
-  std::vector<const TensorInfo*> order;
-  for (const TensorInfo& tensor : model.tensors()) order.push_back(&tensor);
-  if (model.format() == FileFormat::Gguf) return order;
-  std::ranges::sort(order, natural_less, &TensorInfo::name);
-  return order;
-}
-
-Result<QuantizePlan::Tensor> plan_tensor(const TensorInfo& source, TypeSelection& selection,
-                                         const Importance& importance) {
-  const std::optional<TypeChoice> choice = selection.choose(source);
-  if (!choice)
-    return fail(ErrorCode::Unsupported, fmt::format("tensor '{}' is {}, which GGUF has no type for",
-                                                    printable(source.name), name(source.dtype)));
-  QuantizePlan::Tensor tensor{.name = std::string(source.name),
-                              .source = source.name,
-                              .from = source.dtype,
-                              .to = choice->type,
-                              .shape = {source.shape.begin(), source.shape.end()},
-                              .element_count = source.element_count,
-                              .instead_of = choice->instead_of};
-  STKIT_ASSIGN(tensor.size_bytes, storage_bytes(tensor.to, tensor.element_count));
-  STKIT_ASSIGN(const auto weights, importance.of(tensor));
-  tensor.weighted = !weights.empty();
-  return tensor;
-}
-
-Result<void> plan_tensors(TypeSelection& selection, QuantizeContents& rep) {
-  uint64_t empty = 0;
-  for (const TensorInfo* source : in_output_order(rep.model)) {
-    rep.input_bytes += source->size_bytes;
-    if (source->element_count == 0 && selection.container() == QuantizeTarget::Gguf) {
-      ++empty;
-      continue;
-    }
-    STKIT_ASSIGN(QuantizePlan::Tensor tensor, plan_tensor(*source, selection, rep.importance));
+// Sizes, and what importance there is, of tensors whose types are chosen.
+Result<void> measure(QuantizeContents& rep) {
+  for (const TensorInfo& tensor : rep.model.tensors()) rep.input_bytes += tensor.size_bytes;
+  for (QuantizePlan::Tensor& tensor : rep.inputs.tensors) {
+    STKIT_ASSIGN(tensor.size_bytes, storage_bytes(tensor.to, tensor.element_count));
+    STKIT_ASSIGN(const auto weights, rep.importance.of(tensor));
+    tensor.weighted = !weights.empty();
     rep.parameters += tensor.element_count;
     if (tensor.instead_of) rep.fallback_parameters += tensor.element_count;
-    rep.tensors.push_back(std::move(tensor));
   }
-  if (empty > 0)
-    rep.warnings.push_back(fmt::format(
-        "{} left out: GGUF has no tensors without elements",
-        empty == 1 ? "1 empty tensor is" : format_grouped(empty) + " empty tensors are"));
   return {};
-}
-
-// What a user of llama.cpp would otherwise find out when the file does not load.
-void warn_of_names(QuantizeTarget target, QuantizeContents& rep) {
-  const JsonValue* json = config(rep.model);
-  if (target == QuantizeTarget::Gguf && json != nullptr && summarise_config(*json).layers > 0)
-    rep.warnings.emplace_back(
-        "the tensors keep the names that the model gives them; llama.cpp runs language models only "
-        "under its own");
 }
 
 Result<void> check_importance_is_used(const QuantizeContents& rep) {
   if (!rep.importance.is_given()) return {};
-  const bool used = std::ranges::any_of(rep.tensors, &QuantizePlan::Tensor::weighted);
+  const bool used = std::ranges::any_of(rep.inputs.tensors, &QuantizePlan::Tensor::weighted);
   const auto& entries = rep.importance.file().entries;
   if (used || entries.empty()) return {};
   return fail(ErrorCode::Usage,
@@ -150,29 +105,31 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
                                         .options = options,
                                         .quantized_already = {},
                                         .importance = {},
-                                        .tensors = {},
+                                        .inputs = {},
                                         .layout = {},
                                         .warnings = {}}});
-  if (rep->model.format() == FileFormat::Gguf) selection.expect_gguf_names();
   const std::string quantization = quantization_of(rep->model);
   if (options.only_if_plain && !quantization.empty()) {
     rep->quantized_already = quantization;
     return QuantizePlan(std::move(rep));
   }
-  STKIT_TRY(check_plain(rep->model, quantization, options));
+  STKIT_ASSIGN(rep->inputs, plan_inputs(rep->model, options, selection.container()));
+  if (rep->inputs.naming != Naming::Exported)
+    STKIT_TRY(check_plain(rep->model, quantization, options));
   STKIT_TRY(check_output(rep->model, output, options.overwrite));
   if (!options.imatrix.empty()) {
     STKIT_ASSIGN(rep->importance, Importance::open(options.imatrix));
     for (const Finding& finding : rep->importance.file().findings)
       rep->warnings.push_back(fmt::format("{}: {}", options.imatrix, finding.message));
   }
-  STKIT_TRY(plan_tensors(selection, *rep));
+  std::ranges::copy(rep->inputs.notes, std::back_inserter(rep->warnings));
+  STKIT_TRY(selection.choose(rep->inputs, rep->importance.is_given()));
+  STKIT_TRY(measure(*rep));
   STKIT_TRY(check_importance_is_used(*rep));
-  warn_of_names(selection.container(), *rep);
   std::ranges::move(selection.unused_options(), std::back_inserter(rep->warnings));
   const bool gguf = selection.container() == QuantizeTarget::Gguf;
-  const OutputDescription description{rep->model, options, selection.base(), rep->importance,
-                                      rep->tensors};
+  const OutputDescription description{rep->model, options, selection.file_type(), rep->importance,
+                                      rep->inputs};
   auto layout = gguf ? plan_gguf_output(description) : plan_safetensors_output(description);
   if (!layout) {
     Error error = std::move(layout).error().at(std::string(reference));
@@ -188,7 +145,7 @@ Result<QuantizePlan> QuantizePlan::make(std::string_view reference, const std::s
 const Model& QuantizePlan::model() const { return rep_->model; }
 const std::string& QuantizePlan::output() const { return rep_->output; }
 const std::string& QuantizePlan::quantized_already() const { return rep_->quantized_already; }
-std::span<const QuantizePlan::Tensor> QuantizePlan::tensors() const { return rep_->tensors; }
+std::span<const QuantizePlan::Tensor> QuantizePlan::tensors() const { return rep_->inputs.tensors; }
 uint64_t QuantizePlan::input_bytes() const { return rep_->input_bytes; }
 uint64_t QuantizePlan::output_bytes() const { return rep_->layout.file_bytes; }
 uint64_t QuantizePlan::parameter_count() const { return rep_->parameters; }
@@ -197,7 +154,7 @@ std::span<const std::string> QuantizePlan::warnings() const { return rep_->warni
 
 double QuantizePlan::bits_per_weight() const {
   double bytes = 0;
-  for (const Tensor& tensor : rep_->tensors) bytes += static_cast<double>(tensor.size_bytes);
+  for (const Tensor& tensor : rep_->inputs.tensors) bytes += static_cast<double>(tensor.size_bytes);
   return rep_->parameters == 0 ? 0 : 8 * bytes / static_cast<double>(rep_->parameters);
 }
 

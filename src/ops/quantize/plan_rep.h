@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/quantize/importance.h"
+#include "ops/quantize/inputs.h"
 #include "pipeline/recipe.h"
 #include "stkit/quantize.h"
 
@@ -13,7 +14,7 @@ struct QuantizeContents {
   QuantizeOptions options;
   std::string quantized_already;
   Importance importance;
-  std::vector<QuantizePlan::Tensor> tensors;
+  QuantizeInputs inputs;
   FilePlan layout;
   uint64_t input_bytes = 0;
   uint64_t parameters = 0, fallback_parameters = 0;

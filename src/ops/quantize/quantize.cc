@@ -7,6 +7,7 @@
 #include "base/progress_scope.h"
 #include "io/atomic_output.h"
 #include "io/system_calls.h"
+#include "ops/quantize/export_input.h"
 #include "ops/quantize/plan_rep.h"
 #include "ops/quantize/weight_encoding.h"
 #include "pipeline/write_file.h"
@@ -28,29 +29,43 @@ bool measures(const QuantizeOptions& options) { return options.measure || option
 
 // NaN and infinities are looked for in all weights, also in those that are copied; not in F64 ones,
 // which no engine computes with.
-bool is_encoded(const QuantizePlan::Tensor& tensor, const QuantizeOptions& options) {
-  const DTypeKind kind = info(tensor.from).kind;
+bool is_encoded(DType from, DType to, const QuantizeOptions& options) {
+  const DTypeKind kind = info(from).kind;
   if (kind != DTypeKind::Float && kind != DTypeKind::GgmlBlock) return false;
-  if (tensor.from != tensor.to) return true;
-  return kind == DTypeKind::Float && tensor.from != DType::F64 &&
+  if (from != to) return true;
+  return kind == DTypeKind::Float && from != DType::F64 &&
          (options.on_non_finite != NonFinite::Keep || options.measure);
+}
+
+Result<TensorRecipe> read_from(const Model& model, const TensorInput& input) {
+  TensorRecipe recipe{.source = input.tensor};
+  if (input.tensor == nullptr) {
+    STKIT_ASSIGN(recipe.input, open_export_input(model, input));
+  }
+  return recipe;
 }
 
 Result<Work> make_work(const QuantizeContents& rep) {
   Work work;
-  for (const QuantizePlan::Tensor& tensor : rep.tensors) {
+  for (size_t i = 0; i < rep.inputs.tensors.size(); ++i) {
+    const QuantizePlan::Tensor& tensor = rep.inputs.tensors[i];
+    const DType from = rep.inputs.inputs[i].dtype;
     work.plan.specs.push_back({tensor.name, tensor.to, tensor.shape});
-    TensorRecipe recipe{rep.model.find(tensor.source), nullptr};
+    STKIT_ASSIGN(TensorRecipe recipe, read_from(rep.model, rep.inputs.inputs[i]));
     const WeightEncoding* weights = nullptr;
-    if (is_encoded(tensor, rep.options)) {
+    if (is_encoded(from, tensor.to, rep.options)) {
       STKIT_ASSIGN(const auto importance, rep.importance.of(tensor));
+      const TensorInfo elements{.name = tensor.name,
+                                .shape = tensor.shape,
+                                .element_count = tensor.element_count,
+                                .dtype = from};
       auto encoding = std::make_unique<WeightEncoding>(
-          *recipe.source, tensor.to,
+          elements, tensor.to,
           WeightEncodingOptions{importance, rep.options.on_non_finite, measures(rep.options)});
       weights = encoding.get();
       recipe.encoding = std::move(encoding);
-    } else if (tensor.from != tensor.to) {
-      recipe.encoding = make_integer_widening(tensor.from, tensor.to);
+    } else if (from != tensor.to) {
+      recipe.encoding = make_integer_widening(from, tensor.to);
     }
     work.weights.push_back(weights);
     work.plan.recipes.push_back(std::move(recipe));
@@ -77,7 +92,7 @@ QuantizeReport report_on(const Work& work, const QuantizeContents& rep) {
     if (!measures(options)) continue;
     const kernels::ErrorSums sums = weights == nullptr ? kernels::ErrorSums{} : weights->errors();
     report.errors.push_back(quant::error_metrics(sums));
-    if (info(rep.tensors[i].to).kind == DTypeKind::GgmlBlock) total.add(sums);
+    if (info(rep.inputs.tensors[i].to).kind == DTypeKind::GgmlBlock) total.add(sums);
     // Of NaN, which --nan keep leaves, nothing is known.
     if (options.min_cosine && !(report.errors.back().cosine_similarity >= *options.min_cosine))
       report.too_far.push_back(i);

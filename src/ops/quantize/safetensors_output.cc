@@ -30,7 +30,7 @@ Result<FilePlan> plan_safetensors_output(const OutputDescription& output) {
   std::vector<TensorSpec> specs;
   std::map<std::string, std::string, std::less<>> metadata = {{"format", "pt"},
                                                               {"quantization", "ggml"}};
-  for (const QuantizePlan::Tensor& tensor : output.tensors) {
+  for (const QuantizePlan::Tensor& tensor : output.inputs.tensors) {
     if (info(tensor.to).in_safetensors()) {
       specs.push_back({tensor.name, tensor.to, tensor.shape});
       continue;

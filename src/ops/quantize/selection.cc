@@ -32,12 +32,9 @@ constexpr std::string_view kOutputNames =
 constexpr std::string_view kEmbeddingNames =
     "{,*.}{embed_tokens,tok_embeddings,token_embd,wte,word_embeddings,embed_in}.weight";
 
-// What llama.cpp computes with as it is, under its own names.
-constexpr std::string_view kNeverQuantized =
-    "*{ffn_gate_inp.weight,altup,laurel,per_layer_model_proj,ssm_conv1d,shortconv.conv.weight,"
-    "time_mix_{first,w0,w1,w2,v0,v1,v2,a0,a1,a2,g1,g2,decay_w1,decay_w2,lerp_fused}.weight,"
-    "attn_rel_b.weight,.position_embd,position_embd.weight,token_types.weight,sam.pos_embd,"
-    "sam.neck.,sam.net_,.rel_pos,.patch_embd,.patch_merger}*";
+// As choose_types() names them, too.
+constexpr std::string_view kOutputOption = "--output-type";
+constexpr std::string_view kEmbeddingOption = "--embedding-type";
 
 struct PlainType {
   std::string_view name;
@@ -55,11 +52,6 @@ std::unexpected<Error> unknown_type(std::string_view type) {
                             : fmt::format("did you mean '{}'?", meant));
 }
 
-const Glob& never_quantized() {
-  static const Glob kGlob(kNeverQuantized);
-  return kGlob;
-}
-
 }  // namespace
 
 std::optional<DType> gguf_type_for(DType dtype) {
@@ -70,10 +62,7 @@ std::optional<DType> gguf_type_for(DType dtype) {
 
 Result<TypeSelection::Target> TypeSelection::parse_target(std::string_view type) {
   if (const quant::QuantType* quantized = quant::find_type(type)) return Target{quantized};
-  std::string lower(type);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
-  const auto plain = std::ranges::find(kPlainTypes, lower, &PlainType::name);
+  const auto plain = std::ranges::find(kPlainTypes, lower_case(type), &PlainType::name);
   if (plain == std::end(kPlainTypes)) return unknown_type(type);
   return Target{nullptr, plain->dtype};
 }
@@ -82,70 +71,181 @@ Result<TypeSelection> TypeSelection::make(const QuantizeOptions& options,
                                           QuantizeTarget container) {
   TypeSelection selection;
   selection.container_ = container;
-  selection.base_ = quant::find_type(options.isq);
-  if (selection.base_ == nullptr) return unknown_type(options.isq);
   selection.pure_ = options.pure;
   selection.requantize_ = options.allow_requantize;
-
-  std::vector<Rule>& rules = selection.rules_;
-  for (const std::string& glob : options.keep)
-    rules.push_back({Glob(glob), {}, true, fmt::format("--keep '{}'", printable(glob))});
-  for (const auto& [glob, type] : options.tensor_types) {
-    STKIT_ASSIGN(const Target wanted, parse_target(type));
-    rules.push_back({Glob(glob), wanted, false,
-                     fmt::format("--tensor-type '{}={}'", printable(glob), printable(type))});
-  }
-  const auto add_named = [&](const std::string& type, std::string_view names,
-                             std::string_view option) -> Result<void> {
-    if (type.empty()) return {};
-    STKIT_ASSIGN(const Target wanted, parse_target(type));
-    rules.push_back({Glob(names), wanted, false, fmt::format("{} {}", option, printable(type))});
-    return {};
-  };
-  STKIT_TRY(add_named(options.output_type, kOutputNames, "--output-type"));
-  STKIT_TRY(add_named(options.embedding_type, kEmbeddingNames, "--embedding-type"));
+  STKIT_TRY(selection.choose_base(options));
+  STKIT_TRY(selection.add_rules(options));
   return selection;
 }
 
-TypeChoice TypeSelection::apply(const Target& target, const TensorInfo& tensor) const {
-  if (target.quantized == nullptr) return {target.plain, std::nullopt};
+Result<void> TypeSelection::choose_base(const QuantizeOptions& options) {
+  if (options.mix.empty()) {
+    isq_ = quant::find_type(options.isq);
+    if (isq_ == nullptr) return unknown_type(options.isq);
+    mix_ = {isq_->isq, isq_->dtype, isq_->file_type};
+    return {};
+  }
+  const quant::Mix* mix = quant::find_mix(options.mix);
+  if (mix == nullptr) {
+    const std::string_view meant = nearest(options.mix, mix_names());
+    return fail(ErrorCode::Usage, fmt::format("no mix '{}'", printable(options.mix)),
+                meant.empty() ? fmt::format("one of: {}", fmt::join(mix_names(), ", "))
+                              : fmt::format("did you mean '{}'?", meant));
+  }
+  mix_ = *mix;
+  return {};
+}
+
+Result<void> TypeSelection::add_rules(const QuantizeOptions& options) {
+  for (const std::string& glob : options.keep)
+    rules_.push_back({Glob(glob), {}, true, fmt::format("--keep '{}'", printable(glob))});
+  for (const auto& [glob, type] : options.tensor_types) {
+    STKIT_ASSIGN(const Target wanted, parse_target(type));
+    rules_.push_back({Glob(glob), wanted, false,
+                      fmt::format("--tensor-type '{}={}'", printable(glob), printable(type))});
+  }
+  const auto add_known = [](std::optional<KnownTensor>& known, std::string_view names,
+                            std::string_view option, const std::string& type) -> Result<void> {
+    if (type.empty()) return {};
+    STKIT_ASSIGN(const Target wanted, parse_target(type));
+    known = KnownTensor{Glob(names), wanted, fmt::format("{} {}", option, printable(type))};
+    return {};
+  };
+  STKIT_TRY(add_known(output_, kOutputNames, kOutputOption, options.output_type));
+  return add_known(embedding_, kEmbeddingNames, kEmbeddingOption, options.embedding_type);
+}
+
+bool TypeSelection::is_weight(DType dtype) const {
+  const DTypeKind kind = info(dtype).kind;
+  return kind == DTypeKind::Float ||
+         (kind == DTypeKind::GgmlBlock && requantize_ && kernels::is_decoded(dtype));
+}
+
+TypeSelection::Rule* TypeSelection::rule_for(std::string_view name) {
+  for (Rule& rule : rules_)
+    if (rule.glob.matches(name)) return &rule;
+  return nullptr;
+}
+
+void TypeSelection::apply(const Target& target, QuantizePlan::Tensor& tensor) const {
+  tensor.to = target.plain;
+  if (target.quantized == nullptr) return;
   const uint64_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
   const DType wanted = target.quantized->dtype;
-  DType type = quant::type_of_rows(*target.quantized, row);
-  if (type != wanted && pure_) type = DType::F16;
-  return {type, type == wanted ? std::nullopt : std::optional(wanted)};
+  tensor.to = quant::type_of_rows(*target.quantized, row);
+  if (tensor.to == wanted) return;
+  if (pure_) tensor.to = DType::F16;
+  tensor.instead_of = wanted;
 }
 
-bool TypeSelection::is_weight(const TensorInfo& tensor) const {
-  const DTypeKind kind = info(tensor.dtype).kind;
-  return kind == DTypeKind::Float ||
-         (kind == DTypeKind::GgmlBlock && requantize_ && kernels::is_decoded(tensor.dtype));
+void TypeSelection::apply(const Rule& rule, DType own, QuantizePlan::Tensor& tensor) const {
+  if (rule.keep)
+    tensor.to = own;
+  else
+    apply(rule.target, tensor);
+  tensor.rule = rule.option;
 }
 
-std::optional<TypeChoice> TypeSelection::choose(const TensorInfo& tensor) {
-  const std::optional<DType> own =
-      container_ == QuantizeTarget::Gguf ? gguf_type_for(tensor.dtype) : tensor.dtype;
-  if (!own) return std::nullopt;
-  if (!is_weight(tensor)) return TypeChoice{*own, std::nullopt};
-  for (Rule& rule : rules_) {
-    if (!rule.glob.matches(tensor.name)) continue;
-    rule.used = true;
-    return rule.keep ? TypeChoice{*own, std::nullopt} : apply(rule.target, tensor);
+void TypeSelection::apply(const quant::MixChoice& choice, QuantizePlan::Tensor& tensor) {
+  tensor.to = choice.dtype;
+  tensor.instead_of = choice.instead_of;
+  tensor.rule = choice.rule;
+  if (isq_ != nullptr && pure_ && choice.instead_of) tensor.to = DType::F16;
+  if (output_ && choice.rule == kOutputOption) output_->used = true;
+  if (embedding_ && choice.rule == kEmbeddingOption) embedding_->used = true;
+}
+
+void TypeSelection::choose_by_own_name(DType own, QuantizePlan::Tensor& tensor) {
+  if (Rule* rule = rule_for(tensor.name)) {
+    rule->used = true;
+    return apply(*rule, own, tensor);
   }
-  if (gguf_names_ && never_quantized().matches(tensor.name)) return TypeChoice{*own, std::nullopt};
-  switch (quant::role_of(tensor)) {
-    case quant::TensorRole::Matrix: return apply({base_}, tensor);
-    case quant::TensorRole::Vector: return TypeChoice{DType::F32, std::nullopt};
+  for (auto* known : {&output_, &embedding_}) {
+    if (!*known || !(*known)->names.matches(tensor.name)) continue;
+    (*known)->used = true;
+    tensor.rule = (*known)->option;
+    return apply((*known)->target, tensor);
+  }
+  switch (quant::role_of({.name = tensor.name, .shape = tensor.shape})) {
+    case quant::TensorRole::Matrix: tensor.rule = "base type"; return apply({isq_}, tensor);
+    case quant::TensorRole::Vector:
+      tensor.to = DType::F32;
+      tensor.rule = "vector or norm";
+      return;
     case quant::TensorRole::Other: break;
   }
-  return TypeChoice{*own, std::nullopt};
+  tensor.to = own;
+  tensor.rule = "no weight";
+}
+
+void TypeSelection::choose_by_gguf_name(DType own, Naming naming, const quant::MixChoice& choice,
+                                        QuantizePlan::Tensor& tensor) {
+  Rule* rule = rule_for(tensor.name);
+  const bool is_quantizable = quant::is_quantizable({tensor.name, tensor.shape});
+  // Loaders want the others as they are, whatever glob they match.
+  if (rule != nullptr && (rule->keep || is_quantizable || rule->target.quantized == nullptr)) {
+    rule->used = true;
+    return apply(*rule, own, tensor);
+  }
+  apply(choice, tensor);
+  const bool is_vector =
+      quant::role_of({.name = tensor.name, .shape = tensor.shape}) == quant::TensorRole::Vector;
+  if (!is_quantizable && naming == Naming::Carried && !is_vector) tensor.to = own;
+}
+
+std::vector<quant::MixChoice> TypeSelection::mix_choices(const QuantizeInputs& inputs,
+                                                         bool has_importance) {
+  const quant::MixModel model{inputs.shape.architecture, inputs.shape.layers, inputs.shape.heads,
+                              inputs.shape.kv_heads, inputs.shape.experts};
+  std::vector<quant::MixTensor> tensors;
+  for (const QuantizePlan::Tensor& tensor : inputs.tensors)
+    tensors.push_back({tensor.name, tensor.shape});
+  quant::MixOptions options;
+  options.pure = pure_ || isq_ != nullptr;
+  options.has_importance = has_importance;
+  if (output_) options.output_type = output_->target.dtype();
+  if (embedding_) options.embedding_type = embedding_->target.dtype();
+  return quant::choose_types(mix_, model, tensors, options);
+}
+
+Result<void> TypeSelection::choose(QuantizeInputs& inputs, bool has_importance) {
+  const bool own_names = inputs.naming == Naming::Own;
+  if (own_names && isq_ == nullptr)
+    return fail(ErrorCode::Usage,
+                fmt::format("the mix {} goes by llama.cpp's names of tensors, which the output "
+                            "does not have",
+                            mix_.name),
+                "--isq names one type for all weights");
+  const auto choices =
+      own_names ? std::vector<quant::MixChoice>() : mix_choices(inputs, has_importance);
+  for (size_t i = 0; i < inputs.tensors.size(); ++i) {
+    QuantizePlan::Tensor& tensor = inputs.tensors[i];
+    const DType dtype = inputs.inputs[i].dtype;
+    const auto own = container_ == QuantizeTarget::Gguf ? gguf_type_for(dtype) : dtype;
+    if (!own)
+      return fail(ErrorCode::Unsupported,
+                  fmt::format("tensor '{}' is {}, which GGUF has no type for",
+                              printable(tensor.name), name(dtype)));
+    if (!is_weight(dtype)) {
+      tensor.to = *own;
+      tensor.rule = "no weight";
+    } else if (own_names) {
+      choose_by_own_name(*own, tensor);
+    } else {
+      choose_by_gguf_name(*own, inputs.naming, choices[i], tensor);
+    }
+  }
+  return {};
 }
 
 std::vector<std::string> TypeSelection::unused_options() const {
   std::vector<std::string> sentences;
-  for (const Rule& rule : rules_)
-    if (!rule.used)
-      sentences.push_back(fmt::format("{} is for no tensor of the model", rule.option));
+  const auto add = [&](const std::string& option, bool used) {
+    if (!used) sentences.push_back(fmt::format("{} is for no tensor of the output", option));
+  };
+  for (const Rule& rule : rules_) add(rule.option, rule.used);
+  for (const auto* known : {&output_, &embedding_})
+    if (*known) add((*known)->option, (*known)->used);
   return sentences;
 }
 

@@ -23,6 +23,7 @@ struct WeightEncodingOptions {
 // looked through for NaN and infinities, encoded, and read back while they are in the L1 cache.
 class WeightEncoding final : public Encoding {
  public:
+  // What `source` has a view of must outlive it; where its elements are does not matter.
   WeightEncoding(const TensorInfo& source, DType to, const WeightEncodingOptions& options);
 
   uint64_t unit_elements() const override { return unit_elements_; }
@@ -53,7 +54,7 @@ class WeightEncoding final : public Encoding {
   void measure(const Tile& tile, kernels::ErrorSums& errors) const;
   Error describe(const Tile& tile, size_t index, ErrorCode code, std::string_view what) const;
 
-  const TensorInfo& source_;
+  const TensorInfo source_;
   const DType to_;
   const WeightEncodingOptions options_;
   uint64_t columns_;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "base/ascii.h"
 #include "ops/validate/checks.h"
 #include "ops/validate/hashing.h"
 #include "stkit/text.h"
@@ -15,19 +16,6 @@ namespace {
 
 constexpr size_t kHexDigits = 64;
 constexpr uint64_t kMaxListBytes = uint64_t{64} << 20;
-
-bool is_hex(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  });
-}
-
-std::string lower(std::string_view hex) {
-  std::string text(hex);
-  for (char& c : text)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
 
 std::optional<std::string> unescape(std::string_view name) {
   std::string plain;
@@ -67,11 +55,12 @@ std::string checksum_line(std::string_view digest, std::string_view name) {
 std::optional<Promise> parse_line(std::string_view line) {
   const bool escaped = line.starts_with('\\');
   if (escaped) line.remove_prefix(1);
-  if (line.size() < kHexDigits + 3 || !is_hex(line.substr(0, kHexDigits))) return std::nullopt;
+  if (line.size() < kHexDigits + 3 || !ascii::all_hex_digits(line.substr(0, kHexDigits)))
+    return std::nullopt;
   if (line[kHexDigits] != ' ') return std::nullopt;
   if (line[kHexDigits + 1] != ' ' && line[kHexDigits + 1] != '*') return std::nullopt;
   std::string_view name = line.substr(kHexDigits + 2);
-  Promise promise{lower(line.substr(0, kHexDigits)), std::string(name)};
+  Promise promise{lower_case(line.substr(0, kHexDigits)), std::string(name)};
   if (escaped) {
     auto plain = unescape(name);
     if (!plain) return std::nullopt;
@@ -173,8 +162,8 @@ Result<void> check_download_evidence(Context& context) {
     auto etag = digest_of_metadata(context.model, name);
     if (!etag) etag = digest_of_blob(context.model, name);
     // Shorter ones are SHA-1 of small files, or no digests at all.
-    if (etag && etag->size() == kHexDigits && is_hex(*etag))
-      promises.push_back({lower(*etag), name});
+    if (etag && etag->size() == kHexDigits && ascii::all_hex_digits(*etag))
+      promises.push_back({lower_case(*etag), name});
   }
   if (promises.empty()) return {};
   STKIT_ASSIGN(const std::vector<HashOutcome> outcomes,

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace stkit {
 namespace {
 
 // Nine digits fit 32 bits; a longer run is a name, not an index.
 bool is_index(std::string_view component) {
-  return !component.empty() && component.size() <= 9 &&
-         std::ranges::all_of(component, [](char c) { return c >= '0' && c <= '9'; });
+  return !component.empty() && component.size() <= 9 && ascii::all_digits(component);
 }
 
 uint32_t to_number(std::string_view digits) {

@@ -1,1 +1,1 @@
-stkit quantize layers -o out.gguf
+stkit quantize layers -o out.gguf --arch none

@@ -1,1 +1,1 @@
-stkit quantize layers -o out.gguf --strict && ls
+stkit quantize layers -o out.gguf --arch none --strict && ls

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "support/damage.h"
 #include "support/gguf_builder.h"
 #include "unit/formats/read_gguf.h"
 
@@ -153,36 +154,32 @@ TEST(GgufReader, FindsWhatPaddingHides) {
 TEST(GgufReader, EveryTruncationIsFound) {
   const std::string bytes = small_valid_file();
   const uint64_t padding = gguf_padding(read_gguf(bytes), bytes.size()).back().size_bytes;
-  for (size_t length = 0; length < bytes.size(); ++length) {
-    const GgufHeader header = read_gguf(bytes.substr(0, length));
-    EXPECT_EQ(header.sound(), length >= bytes.size() - padding) << length;
-    EXPECT_FALSE(header.findings.empty()) << length;
-  }
+  test::for_each_truncation(bytes, [&](const std::string& front) {
+    const GgufHeader header = read_gguf(front);
+    EXPECT_EQ(header.sound(), front.size() >= bytes.size() - padding) << front.size();
+    EXPECT_FALSE(header.findings.empty()) << front.size();
+  });
 }
 
 // Whatever is damaged, what is called sound lies inside the file and covers it.
 TEST(GgufReader, EveryFlippedBitGivesASoundHeaderOrFindings) {
   const std::string bytes = small_valid_file();
   size_t sound = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    for (int bit = 0; bit < 8; ++bit) {
-      std::string damaged = bytes;
-      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
-      const GgufHeader header = read_gguf(damaged);
-      if (!header.sound()) continue;
-      ++sound;
-      uint64_t total = header.header_bytes;
-      for (const TensorInfo& tensor : header.tensors) {
-        EXPECT_LE(tensor.offset_bytes + tensor.size_bytes, damaged.size()) << i;
-        total += tensor.size_bytes;
-      }
-      for (const ByteRun& run : gguf_padding(header, damaged.size())) {
-        total += run.size_bytes;
-        EXPECT_LT(run.size_bytes, 32u) << i;
-      }
-      EXPECT_EQ(total, damaged.size()) << i;
+  test::for_each_flipped_bit(bytes, [&](const std::string& damaged, size_t at) {
+    const GgufHeader header = read_gguf(damaged);
+    if (!header.sound()) return;
+    ++sound;
+    uint64_t total = header.header_bytes;
+    for (const TensorInfo& tensor : header.tensors) {
+      EXPECT_LE(tensor.offset_bytes + tensor.size_bytes, damaged.size()) << at;
+      total += tensor.size_bytes;
     }
-  }
+    for (const ByteRun& run : gguf_padding(header, damaged.size())) {
+      total += run.size_bytes;
+      EXPECT_LT(run.size_bytes, 32u) << at;
+    }
+    EXPECT_EQ(total, damaged.size()) << at;
+  });
   EXPECT_GT(sound, 92u * 8) << "the data is not looked at";
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "support/damage.h"
 #include "support/gguf_builder.h"
 #include "unit/formats/read_gguf.h"
 
@@ -127,10 +128,11 @@ TEST(LegacyImatrix, RefusesWhatIsDamaged) {
 TEST(LegacyImatrix, EveryTruncationIsFoundOrEndsBehindTheEntries) {
   const std::string entries = legacy({legacy_entry("a", 2, {1, 2}), legacy_entry("b", 2, {3})});
   const std::string bytes = entries + origin(3, "text");
-  for (size_t length = 0; length < bytes.size(); ++length)
-    EXPECT_EQ(read(bytes.substr(0, length)).has_value(),
-              length == entries.size() || length == entries.size() + 4)
-        << length;
+  test::for_each_truncation(bytes, [&](const std::string& front) {
+    EXPECT_EQ(read(front).has_value(),
+              front.size() == entries.size() || front.size() == entries.size() + 4)
+        << front.size();
+  });
 }
 
 // --- the GGUF form ---
@@ -264,15 +266,13 @@ TEST(Imatrix, EveryFlippedBitGivesSoundValuesOrAnError) {
           .bytes()};
   for (const std::string& bytes : files) {
     size_t accepted = 0;
-    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
-      std::string damaged = bytes;
-      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    test::for_each_flipped_bit(bytes, [&](const std::string& damaged, size_t at) {
       const auto imatrix = read(damaged);
-      if (!imatrix) continue;
+      if (!imatrix) return;
       ++accepted;
       for (const ImatrixEntry& entry : imatrix->entries)
-        for (const float value : entry.values) EXPECT_TRUE(value >= 0 && value < kInf) << bit;
-    }
+        for (const float value : entry.values) EXPECT_TRUE(value >= 0 && value < kInf) << at;
+    });
     EXPECT_GT(accepted, 0u);
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "support/damage.h"
 #include "support/pickle_builder.h"
 
 namespace stkit {
@@ -219,15 +220,14 @@ TEST(PickleReader, EveryTruncationAndEveryFlippedByteIsSurvived) {
   builder.string("e").raw("F1.5\nVx\\u0041\nI01\n\x87");
   const std::string good = builder.raw("u").bytes();
   ASSERT_EQ(Read(good).problem(), "none");
-  for (size_t size = 0; size < good.size(); ++size)
-    EXPECT_NE(Read(good.substr(0, size)).problem(), "none") << size;
-  for (size_t at = 0; at < good.size(); ++at)
-    for (const int mask : {0x01, 0x80, 0xFF}) {
-      std::string bytes = good;
-      bytes[at] = static_cast<char>(bytes[at] ^ mask);
-      const Read read(bytes);
-      if (read.pickle.status()) text_of(read.pickle, read.pickle.root());
-    }
+  test::for_each_truncation(good, [](const std::string& front) {
+    EXPECT_NE(Read(front).problem(), "none") << front.size();
+  });
+  constexpr uint8_t kMasks[] = {0x01, 0x80, 0xFF};
+  test::for_each_flipped_byte(good, kMasks, [](const std::string& bytes, size_t) {
+    const Read read(bytes);
+    if (read.pickle.status()) text_of(read.pickle, read.pickle.root());
+  });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "support/damage.h"
 #include "support/model_builder.h"
 #include "support/safetensors_cases.h"
 #include "unit/formats/read_bytes.h"
@@ -244,29 +245,26 @@ std::string small_valid_file() {
 TEST(SafetensorsReader, EveryTruncationIsFound) {
   const std::string bytes = small_valid_file();
   ASSERT_TRUE(read_bytes(bytes).sound());
-  for (size_t length = 0; length < bytes.size(); ++length)
-    EXPECT_FALSE(read_bytes(bytes.substr(0, length)).sound()) << length;
+  test::for_each_truncation(bytes, [](const std::string& front) {
+    EXPECT_FALSE(read_bytes(front).sound()) << front.size();
+  });
 }
 
 // Whatever is damaged, what is called sound lies inside the file and covers it.
 TEST(SafetensorsReader, EveryFlippedBitGivesASoundHeaderOrFindings) {
   const std::string bytes = small_valid_file();
   size_t sound = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    for (int bit = 0; bit < 8; ++bit) {
-      std::string damaged = bytes;
-      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
-      const SafetensorsHeader header = read_bytes(damaged);
-      if (!header.sound()) continue;
-      ++sound;
-      uint64_t end = header.header_bytes;
-      for (const TensorInfo& tensor : header.tensors) {
-        EXPECT_EQ(tensor.offset_bytes, end);
-        end += tensor.size_bytes;
-      }
-      EXPECT_EQ(end, damaged.size()) << i;
+  test::for_each_flipped_bit(bytes, [&](const std::string& damaged, size_t at) {
+    const SafetensorsHeader header = read_bytes(damaged);
+    if (!header.sound()) return;
+    ++sound;
+    uint64_t end = header.header_bytes;
+    for (const TensorInfo& tensor : header.tensors) {
+      EXPECT_EQ(tensor.offset_bytes, end) << at;
+      end += tensor.size_bytes;
     }
-  }
+    EXPECT_EQ(end, damaged.size()) << at;
+  });
   EXPECT_GT(sound, 12u * 8) << "the data is not looked at";
 }
 

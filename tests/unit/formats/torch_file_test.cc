@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stkit/io.h"
+#include "support/damage.h"
 #include "support/torch_builder.h"
 
 namespace stkit {
@@ -231,11 +232,9 @@ TEST(TorchFile, EveryTruncationAndEveryFlippedByteIsSurvived) {
     };
     for (size_t size = 0; size < good.size(); size += size < 1000 ? 1 : 7)
       look(good.substr(0, size));
-    for (size_t at = 0; at < good.size(); ++at) {
-      std::string bytes = good;
-      bytes[at] = static_cast<char>(bytes[at] ^ 0x81);
-      look(std::move(bytes));
-    }
+    constexpr uint8_t kMasks[] = {0x81};
+    test::for_each_flipped_byte(good, kMasks,
+                                [&](std::string bytes, size_t) { look(std::move(bytes)); });
   }
 }
 

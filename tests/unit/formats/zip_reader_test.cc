@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stkit/io.h"
+#include "support/damage.h"
 #include "support/zip_builder.h"
 
 namespace stkit {
@@ -164,17 +165,16 @@ TEST(ZipReader, EveryTruncationAndEveryFlippedByteIsSurvived) {
                                .add("b", "d")
                                .zip64_end()
                                .bytes();
-  for (size_t size = 0; size < good.size(); ++size)
-    EXPECT_FALSE(read(good.substr(0, size)).sound()) << size;
-  for (size_t at = 0; at < good.size(); ++at) {
-    std::string bytes = good;
-    bytes[at] = static_cast<char>(~bytes[at]);
+  test::for_each_truncation(
+      good, [](const std::string& front) { EXPECT_FALSE(read(front).sound()) << front.size(); });
+  constexpr uint8_t kMasks[] = {0xFF};
+  test::for_each_flipped_byte(good, kMasks, [](const std::string& bytes, size_t at) {
     const auto file = open_memory_file("a.zip", std::as_bytes(std::span(bytes)));
     const ZipDirectory directory = read(bytes);
-    if (!directory.sound()) continue;
+    if (!directory.sound()) return;
     for (const ZipEntry& entry : directory.entries)
       EXPECT_TRUE(read_zip_entry(*file, entry, 1 << 20).has_value()) << at;
-  }
+  });
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace stkit::gguf_export {
 namespace {
 
 TEST(ExportPlan, ALlamaIsNamedAndOrderedAsLlamaCppHasIt) {
-  const auto plan = ExportModel(llama_builder(), kLlamaConfig).plan({.file_type = 15});
+  const auto plan = ExportModel(llama_builder(), kLlamaConfig).plan();
   ASSERT_TRUE(plan) << plan.error().message;
   std::vector<std::string> names;
   for (const ExportTensor& tensor : plan->tensors) names.push_back(tensor.name);
@@ -33,16 +33,13 @@ TEST(ExportPlan, ALlamaIsNamedAndOrderedAsLlamaCppHasIt) {
   EXPECT_EQ(as_number(find(plan->metadata.entries(), "llama.rope.freq_base")), 10000);
   EXPECT_EQ(as_number(find(plan->metadata.entries(), "llama.attention.layer_norm_rms_epsilon")),
             1e-5f);
-  EXPECT_EQ(plan->metadata.entries().back().key, "general.file_type");
-  EXPECT_EQ(uint_key(*plan, "general.file_type"), 15);
-  EXPECT_EQ(uint_key(*plan, "general.quantization_version"), 2);
   EXPECT_EQ(plan->model.architecture, "llama");
   EXPECT_EQ(plan->model.heads, 2u);
   EXPECT_TRUE(plan->notes.empty());
 }
 
 TEST(ExportPlan, IsAFileThatTheWriterTakes) {
-  const auto plan = ExportModel(llama_builder(), kLlamaConfig).plan({.file_type = 0});
+  const auto plan = ExportModel(llama_builder(), kLlamaConfig).plan();
   ASSERT_TRUE(plan) << plan.error().message;
   std::vector<TensorSpec> specs;
   for (const ExportTensor& tensor : plan->tensors)
@@ -169,17 +166,6 @@ TEST(ExportPlan, FusedExpertsAreSplit) {
             (std::vector<uint64_t>{3, 5, 8}));
   EXPECT_EQ(find_tensor(*plan, "blk.0.ffn_down_exps.weight")->shape,
             (std::vector<uint64_t>{3, 8, 5}));
-}
-
-TEST(ExportPlan, UnderItsOwnNames) {
-  test::ModelBuilder builder;
-  builder.tensor("b", DType::F32, {2, 3}).tensor("a", DType::F32, {3});
-  ExportModel source(builder, R"({"architectures":["NobodyKnows"]})");
-  const auto plan = source.without("tokenizer.json").plan({.architecture = "none"});
-  ASSERT_TRUE(plan) << plan.error().message;
-  ASSERT_EQ(plan->tensors.size(), 2u);
-  EXPECT_EQ(plan->tensors[0].name, "a");
-  EXPECT_EQ(text_key(*plan, "general.architecture"), "NobodyKnows");
 }
 
 TEST(ExportPlan, TheArchitectureCanBeSaid) {

@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
+#include <set>
+#include <vector>
 
 #include "hub/api.h"
 #include "support/fake_hub.h"
 #include "support/temp_dir.h"
+#include "unit/io/faulty_calls.h"
 
 namespace stkit {
 namespace {
@@ -25,7 +29,8 @@ struct Fixture {
   TempDir dir;
   std::map<std::string, std::string> contents;
   CancelToken cancel;
-  TransferOptions options{.connections = 4};
+  test::FaultyCalls calls;  // that fail where told to, and do not wait for the disk
+  TransferOptions options{.connections = 4, .calls = calls};
   std::vector<std::string> restarts;
 
   void add(const std::string& name, std::string content, bool large = true) {
@@ -93,24 +98,40 @@ TEST(Transfer, FetchesFilesOfEverySize) {
     EXPECT_EQ(request.header("authorization"), "");  // T56
 }
 
-// T49, F1: broken off after any number of bytes, nothing that arrived is asked for again.
+// T49, F1: broken off after any number of bytes, nothing that arrived is asked for again. Each file
+// breaks once, after a number of its own; what is written goes in buffers of 256 KiB.
 TEST(Transfer, GoesOnAtTheVeryByte) {
-  for (int i = 0; i < 200; ++i) {
-    const uint64_t k = i < 100 ? static_cast<uint64_t>(i) * 7 : static_cast<uint64_t>(i) * 1499;
-    Fixture f;
-    f.add("x.bin", test::noise(300'000, 7));
-    f.options.connections = 1;
-    std::atomic<int> count = 0;
-    f.hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
-      if (count++ == 0) answer.cut_after = k;
-    });
-    const auto report = f.run();
-    ASSERT_TRUE(report) << k << ": " << report.error().message;
-    f.expect_whole();
-    const auto requests = f.hub.requests_for("x.bin");
-    ASSERT_EQ(requests.size(), 2u) << k;
-    EXPECT_EQ(requests[1].range()->first, k);
-    EXPECT_EQ(f.sent("x.bin"), 300'000u) << k;
+  constexpr uint64_t kBuffer = 256 << 10;
+  std::vector<std::pair<uint64_t, uint64_t>> files;  // size, and where it breaks
+  for (uint64_t i = 0; i < 190; ++i) files.emplace_back(20'000, i < 95 ? i * 7 : i * 105);
+  for (const uint64_t k : {kBuffer - 1, kBuffer, kBuffer + 1, 2 * kBuffer - 1, 2 * kBuffer})
+    files.emplace_back(600'000, k);
+  for (const uint64_t k : {kMiB - 1, kMiB, kMiB + 1, kMiB + kBuffer, kMiB + kBuffer + 1})
+    files.emplace_back(kMiB + 300'000, k);
+  Fixture f;
+  std::map<std::string, uint64_t> breaks;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string name = "f" + std::to_string(i);
+    f.add(name, test::noise(files[i].first, static_cast<uint32_t>(i)));
+    breaks[name] = files[i].second;
+  }
+  f.options.connections = 1;
+  std::set<std::string> broken;
+  f.hub.tamper_cdn([&](const SeenRequest& request, Answer& answer) {
+    const std::string name = request.target.substr(6, request.target.find('?') - 6);
+    if (broken.insert(name).second) answer.cut_after = breaks.at(name);
+  });
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
+  f.expect_whole();
+  std::map<std::string, std::vector<SeenRequest>> requests;
+  for (const SeenRequest& request : f.hub.cdn().log())
+    requests[request.target.substr(6, request.target.find('?') - 6)].push_back(request);
+  for (const auto& [name, k] : breaks) {
+    const auto& seen = requests[name];
+    ASSERT_EQ(seen.size(), 2u) << name;
+    EXPECT_EQ(seen[1].range()->first, k) << name;
+    EXPECT_EQ(seen[0].body_bytes_sent + seen[1].body_bytes_sent, f.contents[name].size()) << name;
   }
 }
 
@@ -295,6 +316,59 @@ TEST(Transfer, SharesALargeFileAmongConnections) {
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_GE(f.hub.cdn().connections(), 3u);
   EXPECT_EQ(report->network_bytes, 20 * kMiB);
+  f.expect_whole();
+}
+
+// T38, T39, F17: whichever call fails, the transfer stops with an error that says where, nothing
+// that is not whole has a name, and the next run makes it whole.
+TEST(Transfer, SurvivesEveryFaultOfTheDisk) {
+  struct Fault {
+    int number;
+    ErrorCode code;
+  };
+  constexpr Fault kFaults[] = {{ENOSPC, ErrorCode::NoSpace},
+                               {EDQUOT, ErrorCode::NoSpace},
+                               {EIO, ErrorCode::WriteFailed},
+                               {EROFS, ErrorCode::WriteFailed}};
+  std::set<std::string_view> reached;
+  const std::string content = test::noise(300'000);
+  for (int k = 1;; ++k) {
+    const Fault& fault = kFaults[static_cast<size_t>(k) % std::size(kFaults)];
+    Fixture f;
+    f.add("x.bin", content);
+    f.options.connections = 1;
+    f.calls.fail_at(k, fault.number);
+    const auto report = f.run();
+    if (f.calls.failed_call().empty()) break;
+    reached.insert(f.calls.failed_call());
+    SCOPED_TRACE(std::string(f.calls.failed_call()) + ", call " + std::to_string(k));
+    if (!report) {
+      const bool reads = f.calls.failed_call() == "pread";
+      EXPECT_EQ(report.error().code, reads ? ErrorCode::ReadFailed : fault.code)
+          << report.error().message;
+      EXPECT_NE(report.error().path.find(f.dir.path().string()), std::string::npos)
+          << report.error().path;
+    }
+    if (fs::exists(f.dir / "x.bin")) {
+      EXPECT_TRUE(test::read_file(f.dir / "x.bin") == f.contents["x.bin"]);
+    }
+    f.calls.fail_at(0, 0);
+    const auto again = f.run();
+    ASSERT_TRUE(again) << again.error().message;
+    f.expect_whole();
+  }
+  for (const std::string_view call : {"open", "pwrite", "truncate", "pread", "sync", "rename"})
+    EXPECT_TRUE(reached.contains(call)) << call;
+}
+
+// T40
+TEST(Transfer, GoesOnWhereTheSystemInterruptsOrWritesLess) {
+  Fixture f;
+  f.add("x.bin", test::noise(3000));
+  f.calls.interrupt(3);
+  f.calls.one_byte_at_a_time();
+  const auto report = f.run();
+  ASSERT_TRUE(report) << report.error().message;
   f.expect_whole();
 }
 

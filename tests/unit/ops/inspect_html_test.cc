@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "html/page.h"
 #include "inspect_support.h"
-#include "ops/inspect/html.h"
 
 namespace stkit::test {
 namespace {

@@ -173,10 +173,10 @@ TEST(Mix, RowsThatAreNotWholeBlocksFallBack) {
   const ModelOfMix model("qwen2", 24, 14, 2, 0, 896);
   const auto choices = model.choices("Q4_K_M");
   EXPECT_EQ(choices.at("blk.3.attn_q.weight").dtype, DType::Q5_0);
-  EXPECT_TRUE(choices.at("blk.3.attn_q.weight").is_fallback);
+  EXPECT_EQ(choices.at("blk.3.attn_q.weight").instead_of, DType::Q4_K);
   EXPECT_EQ(choices.at("blk.0.attn_v.weight").dtype, DType::Q8_0);  // instead of Q6_K
   EXPECT_EQ(choices.at("output.weight").dtype, DType::Q8_0);
-  EXPECT_FALSE(choices.at("output.weight").is_fallback);
+  EXPECT_EQ(choices.at("output.weight").instead_of, std::nullopt);
   EXPECT_EQ(model.choices("IQ4_XS").at("blk.9.attn_q.weight").dtype, DType::IQ4_NL);
   const ModelOfMix odd("qwen2", 2, 4, 4, 0, 60);
   EXPECT_EQ(odd.choices("Q4_0").at("blk.0.attn_q.weight").dtype, DType::F16);

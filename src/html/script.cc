@@ -1,4 +1,4 @@
-#include "ops/inspect/html.h"
+#include "html/page.h"
 
 namespace stkit::html {
 

@@ -1,4 +1,4 @@
-#include "ops/inspect/layers.h"
+#include "model/layers.h"
 
 #include <charconv>
 

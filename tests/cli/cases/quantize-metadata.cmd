@@ -1,0 +1,1 @@
+stkit quantize tiny -o out.gguf -q --metadata general.author=string:me --metadata qwen3.context_length=u32:512 >/dev/null && stkit inspect out.gguf --metadata | grep -e author -e context_length && stkit quantize tiny -o b.gguf --metadata qwen3.context_length=u64:512
