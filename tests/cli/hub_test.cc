@@ -128,7 +128,7 @@ TEST_F(HubProgram, SearchListsModels) {
   const RunResult table = run_with({"search", "name"});
   EXPECT_EQ(table.exit_code, 0) << table.err;
   EXPECT_EQ(table.out,
-            "model            format       files     size  types      downloads  likes\n"
+            "model            format       files      size  types      downloads  likes\n"
             "org/\\x1b[2Jname  safetensors      1  1.99 KiB  BF16, F32     1.23 M     89  gated\n");
   const RunResult dated = run_with({"search", "name", "--sort", "modified"});
   EXPECT_NE(dated.out.find("89  2026-01-02  gated\n"), std::string::npos) << dated.out;

@@ -38,15 +38,15 @@ std::string dtype_list(const FoundModel& model) {
 void render_models(Session& session, const SearchOptions& options,
                    const std::vector<FoundModel>& models) {
   const bool dated = options.sort == "modified";
-  const Column columns[] = {{.title = "model", .elastic = true},
-                            {.title = "format"},
-                            {.title = "files", .right = true},
-                            {.title = "size", .right = true},
-                            {.title = "types"},
-                            {.title = "downloads", .right = true},
-                            {.title = "likes", .right = true},
-                            {.title = dated ? "modified" : ""},
-                            {}};
+  std::vector<Column> columns = {{.title = "model", .elastic = true},
+                                 {.title = "format"},
+                                 {.title = "files", .right = true},
+                                 {.title = "size", .right = true},
+                                 {.title = "types"},
+                                 {.title = "downloads", .right = true},
+                                 {.title = "likes", .right = true}};
+  if (dated) columns.push_back({.title = "modified"});
+  columns.push_back({});  // whether it is gated
   write_table(
       session.out(), session.terminal(), columns, models.size(),
       [&](size_t i, std::vector<std::string>& cells) {
@@ -58,9 +58,10 @@ void render_models(Session& session, const SearchOptions& options,
                  any && model.weight_bytes ? format_bytes(*model.weight_bytes) : "",
                  dtype_list(model),
                  format_count(model.downloads),
-                 format_count(model.likes),
-                 dated ? model.last_modified.substr(0, std::string_view("2026-11-21").size()) : "",
-                 model.gated.empty() ? "" : "gated"};
+                 format_count(model.likes)};
+        if (dated)
+          cells.push_back(model.last_modified.substr(0, std::string_view("2026-11-21").size()));
+        cells.push_back(model.gated.empty() ? "" : "gated");
       },
       0);
 }
