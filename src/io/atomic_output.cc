@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "io/disk_space.h"
 #include "io/filesystem.h"
 #include "io/os_error.h"
 #include "stkit/text.h"
@@ -81,16 +82,21 @@ AtomicOutput::~AtomicOutput() {
 
 Result<std::unique_ptr<AtomicOutput>> AtomicOutput::create(SystemCalls& calls, const fs::path& path,
                                                            uint64_t size_bytes,
-                                                           const OutputOptions& options) {
+                                                           const OutputOptions& options,
+                                                           Reserve when) {
   std::unique_ptr<AtomicOutput> output(new AtomicOutput(calls, path.string(), size_bytes, options));
   STKIT_TRY(output->find_target(path));
   STKIT_TRY(output->look_at_target());
   STKIT_TRY(output->take_lock());
   output->remove_leftovers();
   STKIT_TRY(output->look_at_target());  // who held the lock before may have made it
-  STKIT_TRY(output->check_space());
+  STKIT_TRY(output->check_size());
+  const bool at_once = when == Reserve::AtOnce || !calls.may_share_blocks(output->folder_.get());
+  if (at_once)
+    STKIT_TRY(
+        check_free_space(calls, output->folder_.get(), size_bytes, output->label_, "does not fit"));
   STKIT_TRY(output->make_temporary());
-  STKIT_TRY(output->reserve());
+  if (at_once) STKIT_TRY(output->reserve({}));
   return output;
 }
 
@@ -129,7 +135,7 @@ Result<void> AtomicOutput::look_at_target() {
 
 Result<void> AtomicOutput::take_lock() {
   auto lock = OutputLock::take(calls_, folder_.get(), hidden_stem(name_) + ".lock", label_);
-  if (!lock) return fail(with_space(std::move(lock).error()));
+  if (!lock) return fail(with_space(calls_, folder_.get(), size_bytes_, std::move(lock).error()));
   lock_.emplace(*std::move(lock));
   return {};
 }
@@ -144,19 +150,11 @@ void AtomicOutput::remove_leftovers() {
     if (is_temporary_of(name_, name)) calls_.unlink(folder_.get(), name.c_str());
 }
 
-Result<void> AtomicOutput::check_space() const {
-  if (size_bytes_ > static_cast<uint64_t>(std::numeric_limits<off_t>::max()))
-    return fail(
-        ErrorCode::NoSpace,
-        fmt::format("needs {} bytes; no file can be that large", format_grouped(size_bytes_)), {},
-        label_);
-  struct ::statvfs info;
-  if (calls_.statvfs(folder_.get(), info) != 0)
-    return fail(failed(errno, "the free space cannot be found out"));
-  // Some filesystems on FUSE say nothing about their size.
-  if (info.f_blocks == 0 || size_bytes_ / info.f_frsize < info.f_bavail) return {};
-  if (size_bytes_ <= uint64_t{info.f_bavail} * info.f_frsize) return {};
-  return fail(failed(ENOSPC, "does not fit"));
+Result<void> AtomicOutput::check_size() const {
+  if (size_bytes_ <= static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return {};
+  return fail(ErrorCode::NoSpace,
+              fmt::format("needs {} bytes; no file can be that large", format_grouped(size_bytes_)),
+              {}, label_);
 }
 
 Result<void> AtomicOutput::make_temporary() {
@@ -174,14 +172,25 @@ Result<void> AtomicOutput::make_temporary() {
   return {};
 }
 
-// So that a full disk shows now, and not after hours of work.
-Result<void> AtomicOutput::reserve() {
-  if (size_bytes_ == 0) return {};
-  const auto size = static_cast<off_t>(size_bytes_);
-  if (uninterrupted([&] { return calls_.allocate(file_.get(), size); }) == 0) return {};
-  if (!unsupported(errno)) return fail(failed(errno, "its space cannot be reserved"));
-  if (uninterrupted([&] { return calls_.truncate(file_.get(), size); }) == 0) return {};
-  return fail(failed(errno, "cannot be given its size"));
+// Only the gaps: some filesystems want room for all that they are asked to reserve, even for what
+// is there.
+Result<void> AtomicOutput::reserve(std::span<const FileRange> shared) {
+  if (is_reserved_) return {};
+  is_reserved_ = true;
+  uint64_t begin = 0;
+  for (size_t i = 0; i <= shared.size(); ++i) {
+    const uint64_t end = i < shared.size() ? shared[i].begin : size_bytes_;
+    const auto offset = static_cast<off_t>(begin), size = static_cast<off_t>(end - begin);
+    if (size > 0 &&
+        uninterrupted([&] { return calls_.allocate(file_.get(), offset, size); }) != 0) {
+      if (!unsupported(errno)) return fail(failed(errno, "its space cannot be reserved"));
+      const auto all = static_cast<off_t>(size_bytes_);
+      if (uninterrupted([&] { return calls_.truncate(file_.get(), all); }) == 0) return {};
+      return fail(failed(errno, "cannot be given its size"));
+    }
+    if (i < shared.size()) begin = shared[i].end;
+  }
+  return {};
 }
 
 Result<void> AtomicOutput::write_at(uint64_t offset_bytes, std::span<const std::byte> data) {
@@ -192,6 +201,17 @@ Result<void> AtomicOutput::write_at(uint64_t offset_bytes, std::span<const std::
         [&] { return calls_.pwrite(file_.get(), part, static_cast<off_t>(offset_bytes)); });
     if (count <= 0) return fail(write_failed(count < 0 ? errno : EIO, offset_bytes));
     data = data.subspan(static_cast<size_t>(count));
+    offset_bytes += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+Result<void> AtomicOutput::read_back(uint64_t offset_bytes, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t count = uninterrupted(
+        [&] { return calls_.pread(file_.get(), out, static_cast<off_t>(offset_bytes)); });
+    if (count <= 0) return fail(failed(count < 0 ? errno : EIO, "cannot be read back"));
+    out = out.subspan(static_cast<size_t>(count));
     offset_bytes += static_cast<uint64_t>(count);
   }
   return {};
@@ -257,18 +277,7 @@ Result<void> AtomicOutput::sync_folder() {
 }
 
 Error AtomicOutput::failed(int number, std::string_view action) const {
-  return with_space(write_error(number, label_, action));
-}
-
-// Says how much is needed and how much is there, if that is what the error is about.
-Error AtomicOutput::with_space(Error error) const {
-  struct ::statvfs info;
-  if (error.code != ErrorCode::NoSpace || calls_.statvfs(folder_.get(), info) != 0) return error;
-  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
-  error.message += fmt::format("; {} ({} bytes) are needed, {} ({} bytes) are free",
-                               format_bytes(size_bytes_), format_grouped(size_bytes_),
-                               format_bytes(free_bytes), format_grouped(free_bytes));
-  return error;
+  return with_space(calls_, folder_.get(), size_bytes_, write_error(number, label_, action));
 }
 
 std::unexpected<Error> AtomicOutput::exists_already() const {

@@ -21,17 +21,36 @@
 
 namespace stkit {
 
+struct FileRange {
+  uint64_t begin, end;
+};
+
+// When the disk has to have room for an output.
+enum class Reserve : uint8_t {
+  AtOnce,
+  OnceShared,  // by reserve(), where the filesystem can share blocks; else at once
+};
+
 class AtomicOutput final : public OutputFile {
  public:
   static Result<std::unique_ptr<AtomicOutput>> create(SystemCalls& calls,
                                                       const std::filesystem::path& path,
                                                       uint64_t size_bytes,
-                                                      const OutputOptions& options);
+                                                      const OutputOptions& options,
+                                                      Reserve when = Reserve::AtOnce);
   ~AtomicOutput() override;
+
+  // Takes the space of all that was not written yet, so that a full disk shows now and not after
+  // hours of work; does nothing when it was taken at once. `shared` is what has its blocks already,
+  // ascending and apart.
+  Result<void> reserve(std::span<const FileRange> shared);
 
   const std::string& label() const override { return label_; }
   Result<void> write_at(uint64_t offset_bytes, std::span<const std::byte> data) override;
   Result<void> commit() override;
+
+  // What was written, by whichever way. REQUIRES: the range was written.
+  Result<void> read_back(uint64_t offset_bytes, std::span<std::byte> out) const;
 
   // For ways of writing other than write_at. Readable and writable; valid until commit().
   int descriptor() const { return file_.get(); }
@@ -50,9 +69,8 @@ class AtomicOutput final : public OutputFile {
   Result<void> look_at_target();
   Result<void> take_lock();
   void remove_leftovers();
-  Result<void> check_space() const;
+  Result<void> check_size() const;
   Result<void> make_temporary();
-  Result<void> reserve();
 
   // The steps of commit().
   Result<void> sync_file();
@@ -61,7 +79,6 @@ class AtomicOutput final : public OutputFile {
   Result<void> sync_folder();
 
   Error failed(int number, std::string_view action) const;
-  Error with_space(Error error) const;
   std::unexpected<Error> exists_already() const;
 
   SystemCalls& calls_;
@@ -74,6 +91,7 @@ class AtomicOutput final : public OutputFile {
   Descriptor folder_;
   std::optional<OutputLock> lock_;
   Descriptor file_;
+  bool is_reserved_ = false;
 };
 
 }  // namespace stkit

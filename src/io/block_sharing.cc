@@ -1,6 +1,7 @@
 #include "io/block_sharing.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace stkit {
 namespace {
@@ -10,13 +11,16 @@ constexpr uint64_t kSmallestShare = uint64_t{256} << 10;
 // What one call shares, so that a run can be stopped.
 constexpr uint64_t kMostBytesPerCall = uint64_t{1} << 30;
 
-// The whole blocks of the output that a segment fills with whole blocks of its source.
-ByteRange whole_blocks(const Segment& segment, uint64_t source_offset, uint64_t block) {
+// The whole blocks of the output that a segment fills with whole blocks of its source, if sharing
+// them is worth it.
+std::optional<FileRange> whole_blocks(const Segment& segment, uint64_t block) {
+  const auto* copy = std::get_if<Segment::FileBytes>(&segment.content);
   const uint64_t begin = segment.offset_bytes;
+  if (copy == nullptr || begin % block != copy->offset_bytes % block) return std::nullopt;
   const uint64_t end = begin + segment.size_bytes;
-  if (begin % block != source_offset % block) return {begin, begin};
-  const uint64_t first = begin + (block - begin % block) % block;
-  return {first, std::max(first, end - end % block)};
+  const uint64_t first = begin + (block - begin % block) % block, last = end - end % block;
+  if (last < first || last - first < kSmallestShare) return std::nullopt;
+  return FileRange{first, last};
 }
 
 uint64_t filesystem_block(AtomicOutput& output) {
@@ -27,23 +31,22 @@ uint64_t filesystem_block(AtomicOutput& output) {
 
 }  // namespace
 
-Result<std::vector<ByteRange>> share_blocks(AtomicOutput& output, std::span<const Segment> segments,
+Result<std::vector<FileRange>> share_blocks(AtomicOutput& output, std::span<const Segment> segments,
                                             const AssemblyOptions& options, uint64_t block_bytes) {
-  std::vector<ByteRange> shared;
+  std::vector<FileRange> shared;
   const uint64_t block = std::max(block_bytes, filesystem_block(output));
   if (block % block_bytes != 0) return shared;
   for (const Segment& segment : segments) {
-    const auto* copy = std::get_if<Segment::FileBytes>(&segment.content);
-    if (copy == nullptr) continue;
-    const ByteRange whole = whole_blocks(segment, copy->offset_bytes, block);
-    if (whole.end - whole.begin < kSmallestShare) continue;
+    const auto whole = whole_blocks(segment, block);
+    if (!whole) continue;
 
-    STKIT_ASSIGN(const auto source, options.open_file(copy->file));
+    const auto& copy = std::get<Segment::FileBytes>(segment.content);
+    STKIT_ASSIGN(const auto source, options.open_file(copy.file));
     if (source->descriptor() < 0) return shared;
-    for (uint64_t begin = whole.begin; begin < whole.end;) {
+    for (uint64_t begin = whole->begin; begin < whole->end;) {
       if (options.run.cancel != nullptr) STKIT_TRY(options.run.cancel->check());
-      const uint64_t size = std::min(kMostBytesPerCall, whole.end - begin);
-      const uint64_t from = copy->offset_bytes + (begin - segment.offset_bytes);
+      const uint64_t size = std::min(kMostBytesPerCall, whole->end - begin);
+      const uint64_t from = copy.offset_bytes + (begin - segment.offset_bytes);
       const int result = uninterrupted([&] {
         return output.calls().clone_range(source->descriptor(), static_cast<off_t>(from),
                                           static_cast<off_t>(size), output.descriptor(),
@@ -60,6 +63,13 @@ Result<std::vector<ByteRange>> share_blocks(AtomicOutput& output, std::span<cons
     }
   }
   return shared;
+}
+
+uint64_t shareable_bytes(std::span<const Segment> segments, uint64_t block_bytes) {
+  uint64_t bytes = 0;
+  for (const Segment& segment : segments)
+    if (const auto whole = whole_blocks(segment, block_bytes)) bytes += whole->end - whole->begin;
+  return bytes;
 }
 
 }  // namespace stkit

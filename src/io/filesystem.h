@@ -16,4 +16,7 @@ bool is_on_local_filesystem(int file);
 // Whether the file is on a filesystem whose only disk is the page cache (tmpfs, ramfs).
 bool is_on_memory_filesystem(int file);
 
+// Whether files there may share blocks. XFS and ZFS can only when they were made so.
+bool is_on_sharing_filesystem(int file);
+
 }  // namespace stkit

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "io/filesystem.h"
+
 namespace stkit {
 
 int SystemCalls::open_at(int folder, const char* name, int flags, mode_t mode) {
@@ -60,7 +62,9 @@ ssize_t SystemCalls::pwrite(int file, std::span<const std::byte> data, off_t off
   return ::pwrite(file, data.data(), data.size(), offset);
 }
 
-int SystemCalls::allocate(int file, off_t size) { return ::fallocate(file, 0, 0, size); }
+int SystemCalls::allocate(int file, off_t offset, off_t size) {
+  return ::fallocate(file, 0, offset, size);
+}
 
 int SystemCalls::truncate(int file, off_t size) { return ::ftruncate(file, size); }
 
@@ -69,6 +73,8 @@ int SystemCalls::set_mode(int file, mode_t mode) { return ::fchmod(file, mode); 
 int SystemCalls::sync(int file) { return ::fsync(file); }
 
 int SystemCalls::lock(int file) { return ::flock(file, LOCK_EX | LOCK_NB); }
+
+bool SystemCalls::may_share_blocks(int file) { return is_on_sharing_filesystem(file); }
 
 int SystemCalls::clone_range(int from, off_t from_offset, off_t size, int to, off_t to_offset) {
   file_clone_range range = {};

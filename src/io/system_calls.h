@@ -30,12 +30,14 @@ class SystemCalls {
 
   virtual ssize_t pread(int file, std::span<std::byte> out, off_t offset);
   virtual ssize_t pwrite(int file, std::span<const std::byte> data, off_t offset);
-  virtual int allocate(int file, off_t size);
+  virtual int allocate(int file, off_t offset, off_t size);
   virtual int truncate(int file, off_t size);
   virtual int set_mode(int file, mode_t mode);
   virtual int sync(int file);
   virtual int lock(int file);  // flock, exclusive, without waiting
 
+  // Whether clone_range may succeed between files there; false when the system does not say.
+  virtual bool may_share_blocks(int file);
   // FICLONERANGE: both files share the blocks from then on.
   virtual int clone_range(int from, off_t from_offset, off_t size, int to, off_t to_offset);
   // sync_file_range and posix_fadvise; neither makes anything durable.

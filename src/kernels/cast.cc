@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "base/check.h"
 #include "kernels/cast_target.h"
@@ -31,23 +32,30 @@ HWY_INLINE void store_elements(D, hn::Vec<D> elements, uint8_t* to) {
 #endif
 }
 
-// round_magnitude() of a vector. Magnitudes are signed, which is what most CPUs can compare.
+// The part of round_magnitude() for magnitudes below kBeyond, of a vector. Magnitudes are signed,
+// which is what most CPUs can compare.
 template <class Target, class DI>
-HWY_INLINE hn::Vec<DI> round_magnitudes(DI di, hn::Vec<DI> magnitude) {
+HWY_INLINE hn::Vec<DI> round_ordinary(DI di, hn::Vec<DI> magnitude) {
   const hn::RebindToFloat<DI> df;
   const auto constant = [&](uint32_t bits) { return hn::Set(di, static_cast<int32_t>(bits)); };
   const auto half = constant((1u << (Target::kShift - 1)) - 1);
   const auto odd = hn::And(hn::ShiftRight<Target::kShift>(magnitude), constant(1));
   const auto rounded = hn::Add(hn::Add(magnitude, half), odd);
-  auto code = hn::ShiftRight<Target::kShift>(hn::Sub(rounded, constant(Target::kRebias)));
-  if constexpr (!Target::kSameExponents) {
-    const auto magic = constant(Target::kSubnormalMagic);
-    const auto sum = hn::Add(hn::BitCast(df, magnitude), hn::BitCast(df, magic));
-    const auto subnormal = hn::Sub(hn::BitCast(di, sum), magic);
-    code = hn::IfThenElse(hn::Lt(magnitude, constant(Target::kSmallestNormal)), subnormal, code);
-  }
-  code = hn::IfThenElse(hn::Lt(magnitude, constant(Target::kBeyond)), code,
-                        constant(Target::kSpecial));
+  const auto code = hn::ShiftRight<Target::kShift>(hn::Sub(rounded, constant(Target::kRebias)));
+  if constexpr (Target::kSameExponents) return code;
+  const auto magic = constant(Target::kSubnormalMagic);
+  const auto sum = hn::Add(hn::BitCast(df, magnitude), hn::BitCast(df, magic));
+  const auto subnormal = hn::Sub(hn::BitCast(di, sum), magic);
+  return hn::IfThenElse(hn::Lt(magnitude, constant(Target::kSmallestNormal)), subnormal, code);
+}
+
+// round_magnitude() of a vector.
+template <class Target, class DI>
+HWY_INLINE hn::Vec<DI> round_magnitudes(DI di, hn::Vec<DI> magnitude) {
+  const auto constant = [&](uint32_t bits) { return hn::Set(di, static_cast<int32_t>(bits)); };
+  const auto code =
+      hn::IfThenElse(hn::Lt(magnitude, constant(Target::kBeyond)),
+                     round_ordinary<Target>(di, magnitude), constant(Target::kSpecial));
   auto nan = constant(0x7F);
   if constexpr (Target::kBits == 16) {
     const auto payload =
@@ -57,11 +65,17 @@ HWY_INLINE hn::Vec<DI> round_magnitudes(DI di, hn::Vec<DI> magnitude) {
   return hn::IfThenElse(hn::Gt(magnitude, constant(kF32Infinity)), nan, code);
 }
 
-// Elements of Source, any of the formats of widen-inl.h that widen to F32.
+template <class Target, class DI>
+HWY_INLINE hn::Vec<DI> add_sign(DI di, hn::Vec<DI> codes, hn::Vec<DI> bits) {
+  const auto sign = hn::Set(di, static_cast<int32_t>(1u << (Target::kBits - 1)));
+  return hn::Or(codes, hn::And(hn::ShiftRight<32 - Target::kBits>(bits), sign));
+}
+
+// Elements of Source, any of the formats of widen-inl.h that widen to F32. REQUIRES: `count` is a
+// multiple of the lanes.
 template <class Source, class Target>
-uint64_t narrow_all(const uint8_t* in, size_t count, uint8_t* out, BeyondRange beyond) {
+uint64_t narrow_any(const uint8_t* in, size_t count, uint8_t* out, BeyondRange beyond) {
   using Code = typename Target::Code;
-  constexpr size_t kIn = sizeof(typename Source::Bits);
   const hn::ScalableTag<float> df;
   const hn::RebindToSigned<decltype(df)> di;
   const hn::RebindToUnsigned<decltype(df)> du;
@@ -72,20 +86,62 @@ uint64_t narrow_all(const uint8_t* in, size_t count, uint8_t* out, BeyondRange b
       constant(beyond == BeyondRange::Clamp ? Target::kMost : Target::kNotBeyond - 1);
 
   auto beyond_counts = hn::Zero(di);  // by lane
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto bits = hn::BitCast(du, Source::load(df, in + i * kIn));
-    auto magnitude = hn::And(hn::BitCast(di, bits), constant(0x7FFF'FFFF));
+  for (size_t i = 0; i < count; i += lanes) {
+    const auto bits = hn::BitCast(di, Source::load(df, in + i * sizeof(typename Source::Bits)));
+    auto magnitude = hn::And(bits, constant(0x7FFF'FFFF));
     const auto is_beyond = hn::And(hn::Gt(magnitude, constant(Target::kBeyond - 1)),
                                    hn::Lt(magnitude, constant(Target::kNotBeyond)));
     beyond_counts = hn::Sub(beyond_counts, hn::VecFromMask(di, is_beyond));
     magnitude = hn::IfThenElse(is_beyond, replacement, magnitude);
-    const auto sign = hn::And(hn::BitCast(di, hn::ShiftRight<32 - Target::kBits>(bits)),
-                              constant(1u << (Target::kBits - 1)));
-    const auto codes = hn::Or(round_magnitudes<Target>(di, magnitude), sign);
+    const auto codes = add_sign<Target>(di, round_magnitudes<Target>(di, magnitude), bits);
     store_elements(dc, hn::DemoteTo(dc, codes), out + i * sizeof(Code));
   }
-  uint64_t beyond_count = hn::GetLane(hn::SumOfLanes(du, hn::BitCast(du, beyond_counts)));
+  return hn::GetLane(hn::SumOfLanes(du, hn::BitCast(du, beyond_counts)));
+}
+
+// The same where no magnitude reaches kBeyond: no infinity, no NaN, nothing to count. False when
+// one did, and then the output means nothing.
+template <class Source, class Target>
+bool narrow_ordinary(const uint8_t* in, size_t count, uint8_t* out) {
+  using Code = typename Target::Code;
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<Code, decltype(df)> dc;
+  const size_t lanes = hn::Lanes(df);
+  auto largest = hn::Zero(di);
+  for (size_t i = 0; i < count; i += lanes) {
+    const auto values = Source::load(df, in + i * sizeof(typename Source::Bits));
+    const auto bits = hn::BitCast(di, values);
+    const auto magnitude = hn::And(bits, hn::Set(di, 0x7FFF'FFFF));
+    largest = hn::Max(largest, magnitude);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 && !defined(HWY_DISABLE_F16C)
+    if constexpr (std::is_same_v<Target, F16Target>) {
+      const auto halves = hn::DemoteTo(hn::Rebind<hwy::float16_t, decltype(df)>(), values);
+      store_elements(dc, hn::BitCast(dc, halves), out + i * sizeof(Code));
+      continue;
+    }
+#endif
+    const auto codes = add_sign<Target>(di, round_ordinary<Target>(di, magnitude), bits);
+    store_elements(dc, hn::DemoteTo(dc, codes), out + i * sizeof(Code));
+  }
+  return hn::AllTrue(di, hn::Lt(largest, hn::Set(di, static_cast<int32_t>(Target::kBeyond))));
+}
+
+// Weights are ordinary but for a block here and there, which is done again.
+template <class Source, class Target>
+uint64_t narrow_all(const uint8_t* in, size_t count, uint8_t* out, BeyondRange beyond) {
+  using Code = typename Target::Code;
+  constexpr size_t kIn = sizeof(typename Source::Bits);
+  constexpr size_t kBlock = 1024;
+  const size_t whole = count - count % hn::Lanes(hn::ScalableTag<float>());
+  uint64_t beyond_count = 0;
+  size_t i = 0;
+  for (size_t part; i < whole; i += part) {
+    part = std::min(kBlock, whole - i);
+    uint8_t* const to = out + i * sizeof(Code);
+    if (!narrow_ordinary<Source, Target>(in + i * kIn, part, to))
+      beyond_count += narrow_any<Source, Target>(in + i * kIn, part, to, beyond);
+  }
   for (; i < count; ++i) {
     typename Source::Bits bits;
     std::memcpy(&bits, in + i * kIn, kIn);

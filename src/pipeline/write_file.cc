@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "io/block_sharing.h"
 #include "stkit/dtype.h"
 
 namespace stkit {
@@ -101,9 +102,17 @@ class TensorProducer final : public BlockProducer {
 // The segments of one file, and what computes them.
 class Segments {
  public:
-  Segments(const Model& model, const OutputPlan& plan, uint32_t progress_item)
-      : model_(model), plan_(plan), progress_item_(progress_item) {}
+  Segments(const Model& model, const OutputPlan& plan, const FilePlan& file,
+           const WriteFileOptions& options)
+      : model_(model), plan_(plan), progress_item_(options.progress_item) {
+    add_header(file.header);
+    for (const FilePlan::Tensor& tensor : file.tensors) add_tensor(tensor);
+    fill_up_to(file.file_bytes);
+  }
 
+  std::span<const Segment> all() const { return segments_; }
+
+ private:
   void add_header(const std::string& header) {
     add(0, header.size(), Segment::MemoryBytes{reinterpret_cast<const std::byte*>(header.data())});
   }
@@ -130,9 +139,6 @@ class Segments {
     if (end_ < offset) add(end_, offset - end_, Segment::Zeros{});
   }
 
-  std::span<const Segment> all() const { return segments_; }
-
- private:
   void add(uint64_t offset, uint64_t size, decltype(Segment::content) content) {
     segments_.push_back({offset, size, content, progress_item_});
     end_ = offset + size;
@@ -163,14 +169,15 @@ class Segments {
 
 Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
                                   AtomicOutput& output, const WriteFileOptions& options) {
-  const FilePlan& file = plan.files[index];
-  Segments segments(model, plan, options.progress_item);
-  segments.add_header(file.header);
-  for (const FilePlan::Tensor& tensor : file.tensors) segments.add_tensor(tensor);
-  segments.fill_up_to(file.file_bytes);
+  const Segments segments(model, plan, plan.files[index], options);
   return assemble(output, segments.all(),
                   {[&](uint32_t source) { return model.open_file(source); }, options.io,
                    options.run, model.folder().useful_readers()});
+}
+
+uint64_t shareable_bytes(const Model& model, const OutputPlan& plan, size_t index,
+                         uint64_t block_bytes) {
+  return shareable_bytes(Segments(model, plan, plan.files[index], {}).all(), block_bytes);
 }
 
 }  // namespace stkit

@@ -18,4 +18,9 @@ struct WriteFileOptions {
 Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
                                   AtomicOutput& output, const WriteFileOptions& options);
 
+// How many bytes of it could share their blocks with the model's files, on a filesystem that can do
+// that in blocks of that size.
+uint64_t shareable_bytes(const Model& model, const OutputPlan& plan, size_t index,
+                         uint64_t block_bytes);
+
 }  // namespace stkit

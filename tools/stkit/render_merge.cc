@@ -10,10 +10,6 @@
 namespace stkit::cli {
 namespace {
 
-std::string count_text(uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", format_grouped(count), word, count == 1 ? "" : "s");
-}
-
 struct FileCounts {
   uint64_t weights = 0, tensors = 0, others = 0;
 };
@@ -35,12 +31,12 @@ uint64_t source_shards(const Model& model) {
 std::string source_text(const MergePlan& plan) {
   const Model& model = plan.model();
   return fmt::format("{}: {}, {}, {}", printable(model.reference()), name(model.format()),
-                     count_text(source_shards(model), "file"),
-                     count_text(model.tensors().size(), "tensor"));
+                     counted(source_shards(model), "file"),
+                     counted(model.tensors().size(), "tensor"));
 }
 
 std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
-  const std::string text = count_text(tensors, "tensor");
+  const std::string text = counted(tensors, "tensor");
   if (plan.cast_tensors() == 0) return text + " copied bit for bit";
   if (plan.cast_tensors() == tensors) return text + " cast";
   return text + fmt::format(", {} of them cast", format_grouped(plan.cast_tensors()));
@@ -48,8 +44,8 @@ std::string tensors_text(const MergePlan& plan, uint64_t tensors) {
 
 std::string files_text(const MergePlan& plan, const FileCounts& counts) {
   std::string text = fmt::format("{} in {}", format_bytes(plan.output_bytes()),
-                                 count_text(counts.weights, "weight file"));
-  if (counts.others > 0) text += fmt::format(" and {}", count_text(counts.others, "other"));
+                                 counted(counts.weights, "weight file"));
+  if (counts.others > 0) text += fmt::format(" and {}", counted(counts.others, "other"));
   return text;
 }
 
@@ -97,7 +93,7 @@ void render_merge_plan(Output& out, const Terminal& terminal, const MergePlan& p
               [&](size_t i, std::vector<std::string>& cells) {
                 const MergePlan::File& file = plan.files()[i];
                 cells = {file.name, format_bytes(file.size_bytes),
-                         file.is_weights ? count_text(file.tensors, "tensor") : std::string()};
+                         file.is_weights ? counted(file.tensors, "tensor") : std::string()};
               });
 }
 

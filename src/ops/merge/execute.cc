@@ -9,6 +9,7 @@
 #include "io/atomic_output.h"
 #include "io/os_error.h"
 #include "model/model_digest.h"
+#include "ops/merge/left_over.h"
 #include "ops/merge/published_files.h"
 #include "ops/merge/target.h"
 #include "ops/merge/verify.h"
@@ -86,10 +87,12 @@ class Merge {
     for (size_t i = first; i < last; ++i) {
       if (run_.cancel != nullptr) STKIT_TRY(run_.cancel->check());
       STKIT_TRY(published_.make_folder(work_.outputs[i].path.parent_path()));
-      STKIT_ASSIGN(
-          outputs_.emplace_back(),
-          AtomicOutput::create(calls_, work_.outputs[i].path, work_.files[i].size_bytes,
-                               {.overwrite = work_.options.overwrite, .sync = work_.options.sync}));
+      STKIT_ASSIGN(outputs_.emplace_back(),
+                   AtomicOutput::create(
+                       calls_, work_.outputs[i].path, work_.files[i].size_bytes,
+                       {.overwrite = work_.options.overwrite || work_.outputs[i].is_left_over,
+                        .sync = work_.options.sync},
+                       Reserve::OnceShared));
     }
     for (size_t i = first; i < last; ++i) {
       progress_.set_state(i, ItemState::Active);
@@ -167,14 +170,17 @@ class Merge {
   Result<void> publish(size_t first) {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (run_.cancel != nullptr) STKIT_TRY(run_.cancel->check());
-      AtomicOutput& output = *outputs_[i];
-      if (!work_.options.overwrite)
-        STKIT_TRY(published_.add_new_file(work_.outputs[first + i].path, output));
-      STKIT_TRY(output.commit());
+      STKIT_TRY(publish(*outputs_[i], work_.outputs[first + i]));
       progress_.set_state(first + i, ItemState::Done);
     }
     outputs_.clear();
     return {};
+  }
+
+  Result<void> publish(AtomicOutput& written, const MergeOutput& output) {
+    if (output.is_left_over) return check_left_over(calls_, output.path, written);
+    if (!work_.options.overwrite) STKIT_TRY(published_.add_new_file(output.path, written));
+    return written.commit();
   }
 
   Result<void> remove_stale_indexes() {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 
 #include "model/listing.h"
@@ -40,9 +41,25 @@ WeightNames weight_names(const MergeWork& work) {
 }
 
 void add_file(MergeWork& work, MergePlan::File file, decltype(MergeOutput::content) content) {
-  work.outputs.push_back({work.folder / file.name, std::move(content)});
+  work.outputs.push_back({work.folder / file.name, std::move(content), false});
   work.output_bytes += file.size_bytes;
   work.files.push_back(std::move(file));
+}
+
+// Of what the scan of the model found, what the output will not hold though it lies there.
+constexpr Check kLeftBehind[] = {Check::UnlistedTensor, Check::UnlistedShard, Check::StrayWeights};
+constexpr size_t kMostListed = 10;
+
+void warn_of_left_behind(MergeWork& work) {
+  size_t found = 0;
+  for (const Finding& finding : work.model.findings())
+    if (std::ranges::find(kLeftBehind, finding.check) != std::end(kLeftBehind) &&
+        ++found <= kMostListed)
+      work.warnings.push_back(
+          fmt::format("{}: {}", printable(finding.path, 200), printable(finding.message)));
+  if (found > kMostListed)
+    work.warnings.push_back(fmt::format("{} more files hold what is not part of the model",
+                                        format_grouped(found - kMostListed)));
 }
 
 // Companions, shards, the index last: nothing ever names a file that is not there.
@@ -83,6 +100,7 @@ Result<MergePlan> MergePlan::make(Model model, const std::string& output,
   auto rep = std::unique_ptr<Rep>(new Rep{MergeWork(std::move(model), options, output)});
   MergeWork& work = rep->work;
   STKIT_TRY(find_target(work));
+  warn_of_left_behind(work);
   STKIT_ASSIGN(std::vector<SelectedTensor> tensors,
                select_tensors(work.model, work.options, work.warnings));
   const WeightNames names = weight_names(work);

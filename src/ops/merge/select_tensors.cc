@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <numeric>
+#include <optional>
+#include <set>
 
 #include "base/glob.h"
 #include "base/rename.h"
 #include "formats/finding_log.h"
+#include "model/config.h"
 #include "ops/merge/shared_tensors.h"
 #include "stkit/text.h"
 
@@ -112,6 +116,39 @@ Result<void> check_names(const std::vector<SelectedTensor>& tensors) {
   return {};
 }
 
+// The 7 of "model.layers.7.mlp.weight": the first component that is a number.
+std::optional<uint64_t> layer_of(std::string_view name) {
+  while (!name.empty()) {
+    const size_t dot = std::min(name.find('.'), name.size());
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + dot, number);
+    if (error == std::errc() && end == name.data() + dot) return number;
+    name.remove_prefix(std::min(dot + 1, name.size()));
+  }
+  return std::nullopt;
+}
+
+// REQUIRES: in the order of the model's tensors, and some are missing.
+std::string left_out_text(const Model& model, const std::vector<SelectedTensor>& selected) {
+  const uint64_t layers = config(model) == nullptr ? 0 : summarise_config(*config(model)).layers;
+  std::set<uint64_t> lacking;
+  auto next = selected.begin();
+  for (const TensorInfo& tensor : model.tensors()) {
+    if (next != selected.end() && next->source == &tensor) {
+      ++next;
+    } else if (const auto layer = layer_of(tensor.name); layer && *layer < layers) {
+      lacking.insert(*layer);
+    }
+  }
+  std::string text = fmt::format("{} of {} tensors are left out",
+                                 format_grouped(model.tensors().size() - selected.size()),
+                                 format_grouped(model.tensors().size()));
+  if (!lacking.empty())
+    text += fmt::format("; config.json asks for {} layers, and {} of them lack tensors now",
+                        format_grouped(layers), format_grouped(lacking.size()));
+  return text;
+}
+
 }  // namespace
 
 Result<std::vector<SelectedTensor>> select_tensors(const Model& model, const MergeOptions& options,
@@ -132,9 +169,7 @@ Result<std::vector<SelectedTensor>> select_tensors(const Model& model, const Mer
   include.warn_of_unused("--include", warnings);
   exclude.warn_of_unused("--exclude", warnings);
   names.warn_of_unused(warnings);
-  if (const size_t left_out = model.tensors().size() - selected.size(); left_out > 0)
-    warnings.push_back(fmt::format("{} of {} tensors are left out", format_grouped(left_out),
-                                   format_grouped(model.tensors().size())));
+  if (selected.size() < model.tensors().size()) warnings.push_back(left_out_text(model, selected));
   std::ranges::move(shared_tensor_warnings(selected), std::back_inserter(warnings));
   return selected;
 }

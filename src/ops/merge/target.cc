@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <set>
 
+#include "io/disk_space.h"
 #include "io/os_error.h"
 #include "io/output_conflict.h"
 #include "model/listing.h"
 #include "model/model_contents.h"
+#include "ops/merge/left_over.h"
+#include "pipeline/write_file.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -43,11 +46,11 @@ class InputFiles {
   std::set<std::pair<dev_t, ino_t>> known_;
 };
 
-// AtomicOutput looks once more when it makes the file; here it is about all files before the first.
-Result<void> check_file(const fs::path& path, const InputFiles& inputs, bool overwrite) {
+// Whether there is a file that may only be replaced with --force.
+Result<bool> is_in_the_way(const fs::path& path, const InputFiles& inputs, bool overwrite) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return false;
     return fail(write_error(errno, path.string(), "cannot be looked at"));
   }
   if (!S_ISREG(info.st_mode))
@@ -57,9 +60,29 @@ Result<void> check_file(const fs::path& path, const InputFiles& inputs, bool ove
   if (inputs.contains(info))
     return fail(ErrorCode::OutputConflict, "is a file of the input",
                 "write to another place; an input is never changed", path.string());
-  if (overwrite) return {};
-  return fail(ErrorCode::OutputExists, "exists already",
-              "replace it with --force, or choose another name for the output", path.string());
+  return !overwrite;
+}
+
+// AtomicOutput looks once more when it makes the file; here it is about all files before the first.
+// What is published last is whole only together with all that it needs: while it is missing, a
+// merge may have been killed in front of it.
+Result<void> check_files(MergeWork& work) {
+  const InputFiles inputs(work.model);
+  const bool overwrite = work.options.overwrite;
+  STKIT_ASSIGN(const bool is_finished, is_in_the_way(work.outputs.back().path, inputs, overwrite));
+  for (size_t i = 0; i < work.outputs.size(); ++i) {
+    MergeOutput& output = work.outputs[i];
+    STKIT_ASSIGN(const bool in_the_way, is_in_the_way(output.path, inputs, overwrite));
+    if (!in_the_way) continue;
+    if (!is_finished) {
+      STKIT_ASSIGN(output.is_left_over, looks_left_over(work, output, work.files[i].size_bytes));
+    }
+    if (!output.is_left_over)
+      return fail(ErrorCode::OutputExists, "exists already",
+                  "replace it with --force, or choose another name for the output",
+                  output.path.string());
+  }
+  return {};
 }
 
 std::vector<std::string> other_weights(const MergeWork& work) {
@@ -94,6 +117,22 @@ bool is_stale_index(const MergeWork& work, std::string_view name) {
   return name == stem + std::string(kIndexSuffix);
 }
 
+// What the output will take no space for, since its blocks are those of the input. Where the
+// filesystem refuses after all, it shows when the file's space is reserved.
+uint64_t bytes_to_share(SystemCalls& calls, int place, const MergeWork& work) {
+  struct stat folder, info;
+  struct ::statvfs disk;
+  if (work.options.io != IoMode::Auto || !calls.may_share_blocks(place) ||
+      calls.stat(place, folder) != 0 || calls.statvfs(place, disk) != 0)
+    return 0;
+  for (const ModelFile& file : work.model.files())
+    if (::stat(file.path.c_str(), &info) != 0 || info.st_dev != folder.st_dev) return 0;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < work.weights.files.size(); ++i)
+    bytes += shareable_bytes(work.model, work.weights, i, disk.f_bsize);
+  return bytes;
+}
+
 }  // namespace
 
 Result<void> find_target(MergeWork& work) {
@@ -125,10 +164,7 @@ Result<void> find_target(MergeWork& work) {
 }
 
 Result<void> check_target(MergeWork& work) {
-  const InputFiles inputs(work.model);
-  for (const MergeOutput& output : work.outputs)
-    STKIT_TRY(check_file(output.path, inputs, work.options.overwrite));
-
+  STKIT_TRY(check_files(work));
   std::vector<std::string> others = other_weights(work);
   if (work.is_single_file)
     std::erase_if(others, [&](const std::string& name) { return !is_stale_index(work, name); });
@@ -152,24 +188,14 @@ Result<void> check_target(MergeWork& work) {
 }
 
 Result<void> check_space(SystemCalls& calls, const MergeWork& work) {
-  std::error_code error;
-  fs::path folder = fs::absolute(work.folder, error);
-  while (folder.has_relative_path() && !fs::exists(folder, error)) folder = folder.parent_path();
+  const std::string folder = nearest_folder(work.folder).string();
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   const Descriptor place(
       calls, uninterrupted([&] { return calls.open_at(AT_FDCWD, folder.c_str(), kFlags, 0); }));
-  struct ::statvfs info;
-  if (!place.is_open() || calls.statvfs(place.get(), info) != 0)
+  if (!place.is_open())
     return fail(write_error(errno, work.output, "the free space cannot be found out"));
-  // Some filesystems on FUSE say nothing about their size.
-  if (info.f_blocks == 0 || work.output_bytes / info.f_frsize < info.f_bavail) return {};
-  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
-  if (work.output_bytes <= free_bytes) return {};
-  Error no_space = write_error(ENOSPC, work.output, "the output does not fit");
-  no_space.message += fmt::format(
-      "; {} ({} bytes) are needed, {} ({} bytes) are free", format_bytes(work.output_bytes),
-      format_grouped(work.output_bytes), format_bytes(free_bytes), format_grouped(free_bytes));
-  return fail(std::move(no_space));
+  const uint64_t needed_bytes = work.output_bytes - bytes_to_share(calls, place.get(), work);
+  return check_free_space(calls, place.get(), needed_bytes, work.output, "the output does not fit");
 }
 
 }  // namespace stkit

@@ -48,18 +48,6 @@ class FileVerifier {
     return {};
   }
 
-  Result<void> read_back(uint64_t offset, std::span<std::byte> out) const {
-    while (!out.empty()) {
-      const ssize_t count = uninterrupted(
-          [&] { return calls_.pread(output_.descriptor(), out, static_cast<off_t>(offset)); });
-      if (count <= 0)
-        return fail(write_error(count < 0 ? errno : EIO, output_.label(), "cannot be read back"));
-      out = out.subspan(static_cast<size_t>(count));
-      offset += static_cast<uint64_t>(count);
-    }
-    return {};
-  }
-
   std::unexpected<Error> differs(std::string_view what, uint64_t offset) const {
     return fail(ErrorCode::WriteFailed,
                 fmt::format("{} reads back differently from what was written, from byte {} on",
@@ -70,7 +58,7 @@ class FileVerifier {
 
   Result<void> verify_header() {
     std::string header(file_.header.size(), '\0');
-    STKIT_TRY(read_back(0, std::as_writable_bytes(std::span(header))));
+    STKIT_TRY(output_.read_back(0, std::as_writable_bytes(std::span(header))));
     const auto place = std::ranges::mismatch(header, file_.header).in1;
     if (place == header.end()) return {};
     return differs("the header", static_cast<uint64_t>(place - header.begin()));
@@ -94,7 +82,7 @@ class FileVerifier {
       const uint64_t count = std::min(most, source.element_count - first);
       const auto bytes = static_cast<size_t>(count / row.block_elements * row.block_bytes);
       const auto written = buffers.second.first(bytes), expected = buffers.first.first(bytes);
-      STKIT_TRY(read_back(offset, written));
+      STKIT_TRY(output_.read_back(offset, written));
       if (cast == nullptr) {
         STKIT_TRY(work_.model.read(source, first, count, expected));
       } else {

@@ -26,6 +26,8 @@ struct MergeOutput {
   };
   std::filesystem::path path;
   std::variant<Weights, Copy, Text> content;
+  // A file that looks like this output is there: it stays if its bytes are the same in the end.
+  bool is_left_over = false;
 };
 
 struct MergeWork {

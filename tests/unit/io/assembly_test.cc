@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "assembly_case.h"
+#include "io/block_sharing.h"
 #include "io_test.h"
 
 namespace stkit {
@@ -248,7 +249,13 @@ class SharingCalls final : public SystemCalls {
     EXPECT_EQ(SystemCalls::pwrite(to, bytes, to_offset), size);
     return 0;
   }
+  bool may_share_blocks(int) override { return true; }
+  int allocate(int file, off_t offset, off_t size) override {
+    reserved_bytes += size;
+    return SystemCalls::allocate(file, offset, size);
+  }
   int clones = 0;
+  off_t reserved_bytes = 0;
 
  private:
   const int granted_;
@@ -286,6 +293,32 @@ TEST(Assembly, SharesTheBlocksThatLieAlike) {
     EXPECT_EQ(progress.bytes[0], one.size());
     EXPECT_TRUE(one.run(IoMode::Buffered, {}));
     EXPECT_EQ(calls.clones, std::min(granted + 1, 3)) << "an explicit mode is a copy";
+  }
+}
+
+// Room is needed only for what is written.
+TEST(Assembly, ReservesWhatIsNotShared) {
+  for (const int granted : {0, 1, 2}) {
+    SharingCalls calls(granted);
+    AssemblyCase one(calls);
+    one.add_source(random_bytes(3'000'000, 1));
+    one.add_memory(random_bytes(4096, 3));
+    one.add_copy(0, 0, 1 << 20);
+    one.add_memory(random_bytes(100, 4));
+    one.add_copy(0, one.size() % 4096, 1 << 20);
+    auto output = AtomicOutput::create(calls, one.output_path(), one.size(), {.sync = false},
+                                       Reserve::OnceShared);
+    ASSERT_TRUE(output) << output.error().message;
+    EXPECT_EQ(calls.reserved_bytes, 0);
+    const auto report = assemble(**output, one.segments(), one.options(IoMode::Auto, {}));
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->shared_bytes > 0, granted > 0);
+    EXPECT_EQ(static_cast<uint64_t>(calls.reserved_bytes), one.size() - report->shared_bytes);
+    ASSERT_TRUE((*output)->commit());
+    expect_output(one);
+    if (granted == 2) {
+      EXPECT_EQ(report->shared_bytes, shareable_bytes(one.segments(), 4096));
+    }
   }
 }
 

@@ -52,8 +52,8 @@ class FaultyCalls final : public SystemCalls {
   ssize_t pwrite(int file, std::span<const std::byte> data, off_t offset) override {
     return fails("pwrite", true) ? -1 : SystemCalls::pwrite(file, cut(data), offset);
   }
-  int allocate(int file, off_t size) override {
-    return fails("allocate", true) ? -1 : SystemCalls::allocate(file, size);
+  int allocate(int file, off_t offset, off_t size) override {
+    return fails("allocate", true) ? -1 : SystemCalls::allocate(file, offset, size);
   }
   int truncate(int file, off_t size) override {
     return fails("truncate", true) ? -1 : SystemCalls::truncate(file, size);

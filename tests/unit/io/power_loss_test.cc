@@ -64,8 +64,8 @@ class RecordingCalls final : public SystemCalls {
            .data = {reinterpret_cast<const char*>(data.data()), static_cast<size_t>(count)}});
     return count;
   }
-  int allocate(int descriptor, off_t size) override {
-    return resized(descriptor, size, SystemCalls::allocate(descriptor, size));
+  int allocate(int descriptor, off_t offset, off_t size) override {
+    return resized(descriptor, offset + size, SystemCalls::allocate(descriptor, offset, size));
   }
   int truncate(int descriptor, off_t size) override {
     return resized(descriptor, size, SystemCalls::truncate(descriptor, size));

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <span>
@@ -316,6 +317,42 @@ TEST(Cast, WideningIsExact) {
         const uint64_t code = code_at(in, from, i);
         if (is_nan(from, code)) continue;
         ASSERT_EQ(code_at(back, from, i), code) << name(from) << " " << i;
+      }
+    }
+}
+
+// Where blocks of ordinary values are cast in a faster way: one that is none, at any place.
+TEST(Cast, OneValueThatIsNotOrdinary) {
+  constexpr size_t kCount = 3000;
+  for (const auto& [from, other] : {std::pair(DType::F32, uint64_t{0x7F7F'FFFF}),
+                                    {DType::F32, 0xFF80'0000},
+                                    {DType::BF16, 0x7FC1},
+                                    {DType::F16, 0xFC01}})
+    for (const DType to : {DType::F16, DType::BF16, DType::F8_E4M3, DType::F8_E5M2}) {
+      if (from == to) continue;
+      Bytes floats;
+      for (size_t i = 0; i < kCount; ++i) {
+        const auto value = static_cast<float>(split_mix(i) % 255) / 128 - 1;
+        append(floats, DType::F32, std::bit_cast<uint32_t>(value));
+      }
+      // All of it fits into 8 bits of mantissa, so nothing is rounded twice.
+      const Bytes ordinary = run_cast(DType::F32, from, floats, BeyondRange::Clamp).out;
+      Cast expected;
+      for (size_t i = 0; i < kCount; ++i) {
+        const auto one = std::span(ordinary).subspan(i * size_of(from), size_of(from));
+        std::ranges::copy(run_cast(from, to, one, BeyondRange::Clamp).out,
+                          std::back_inserter(expected.out));
+      }
+      for (const size_t place : {0u, 1u, 1023u, 1024u, 2047u, 2048u, 2999u}) {
+        Bytes in = ordinary;
+        std::memcpy(&in[place * size_of(from)], &other, size_of(from));
+        const auto alone = std::span(in).subspan(place * size_of(from), size_of(from));
+        const Cast of_other = run_cast(from, to, alone, BeyondRange::Clamp);
+        Cast with_other = expected;
+        std::ranges::copy(of_other.out, &with_other.out[place * size_of(to)]);
+        const Cast result = run_cast(from, to, in, BeyondRange::Clamp);
+        EXPECT_TRUE(result.out == with_other.out) << name(from) << " to " << name(to) << place;
+        EXPECT_EQ(result.beyond, of_other.beyond);
       }
     }
 }

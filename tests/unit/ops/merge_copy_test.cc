@@ -1,5 +1,6 @@
 // Bytes of tensors, whatever files they were in and go to.
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/digest.h"
 #include "merge_random_model.h"
@@ -90,9 +91,15 @@ void expect_tensors(const std::filesystem::path& path, const RandomModel& expect
   EXPECT_TRUE(model->metadata().contains("format"));
 }
 
+// STKIT_RANDOM_MODELS=1000 looks at more than a run of all tests has time for.
+unsigned random_models() {
+  const char* wanted = std::getenv("STKIT_RANDOM_MODELS");
+  return wanted == nullptr ? 10 : static_cast<unsigned>(std::strtoul(wanted, nullptr, 10));
+}
+
 // T16, T17, T63
 TEST(MergeCopy, RandomModelsKeepEveryByte) {
-  for (unsigned seed = 0; seed < 12; ++seed) {
+  for (unsigned seed = 0; seed < random_models(); ++seed) {
     SCOPED_TRACE(seed);
     TempDir dir;
     RandomModel model(seed);
@@ -115,6 +122,36 @@ TEST(MergeCopy, RandomModelsKeepEveryByte) {
     must_merge(dir / "in", dir / "direct", {.options = {.io = IoMode::Direct, .sync = false}});
     EXPECT_TRUE(read_file(dir / "direct/model.safetensors") == one);
   }
+}
+
+// The index decides, as it does for loaders; what it leaves out is said.
+TEST(MergeCopy, WhatTheIndexDoesNotNameIsLeftBehind) {
+  TempDir dir;
+  ModelBuilder()
+      .tensor("a", DType::U8, {4})
+      .tensor("b", DType::U8, {4})
+      .shards(2)
+      .write(dir / "in");
+  must_merge(dir / "in", dir / "expected");
+  const ModelBuilder stray = ModelBuilder().tensor("a", DType::U8, {9});
+  write_file(dir / "in/model-00001-of-00003.safetensors", stray.file_bytes());
+  write_file(dir / "in/model.safetensors", stray.file_bytes());
+  ModelBuilder second;
+  second.tensor("b", DType::U8, {4}).tensor("c", DType::U8, {4});
+  write_file(dir / "in/model-00002-of-00002.safetensors", second.file_bytes());
+
+  const auto plan = MergePlan::make((dir / "in").string(), (dir / "out").string(), {.sync = false});
+  ASSERT_TRUE(plan) << plan.error().message;
+  std::string warnings;
+  for (const std::string& warning : plan->warnings()) warnings += warning + "\n";
+  EXPECT_EQ(plan->warnings().size(), 3u) << warnings;
+  for (const std::string_view part :
+       {"1 tensor in this file that the index does not take from it: 'c'",
+        "'model-00001-of-00003.safetensors' is not in the index",
+        "'model.safetensors' lies beside the shards"})
+    EXPECT_NE(warnings.find(part), std::string::npos) << warnings;
+  ASSERT_TRUE(merge(*plan, {}));
+  EXPECT_TRUE(files_below(dir / "out") == files_below(dir / "expected"));
 }
 
 TEST(MergeCopy, TwoHundredShards) {

@@ -163,6 +163,47 @@ TEST(MergeFaults, AllFilesHaveToFit) {
   EXPECT_FALSE(fs::exists(dir / "out"));
 }
 
+// Only what is written needs room: on a filesystem that shares blocks that may be very little.
+class SharingDisk final : public SystemCalls {
+ public:
+  explicit SharingDisk(bool may_share) : may_share_(may_share) {}
+  bool may_share_blocks(int) override { return may_share_; }
+  int statvfs(int file, struct ::statvfs& info) override {
+    const int result = SystemCalls::statvfs(file, info);
+    info.f_bavail = 40, info.f_frsize = info.f_bsize = 4096;
+    return result;
+  }
+  int clone_range(int from, off_t from_offset, off_t size, int to, off_t to_offset) override {
+    std::vector<std::byte> bytes(static_cast<size_t>(size));
+    EXPECT_EQ(SystemCalls::pread(from, bytes, from_offset), size);
+    EXPECT_EQ(SystemCalls::pwrite(to, bytes, to_offset), size);
+    return 0;
+  }
+
+ private:
+  const bool may_share_;
+};
+
+TEST(MergeFaults, SharedBlocksNeedNoRoom) {
+  TempDir dir;
+  ModelBuilder().tensor("a", DType::U8, {1 << 20}).write(dir / "unaligned");
+  const MergeOptions options{.data_alignment = 4096, .sync = false};
+  must_merge(dir / "unaligned", dir / "in", {.options = options});
+  const auto merged = [&](bool may_share) {
+    const auto plan = MergePlan::make((dir / "in").string(), (dir / "out").string(), options);
+    EXPECT_TRUE(plan);
+    SharingDisk calls(may_share);
+    return run_merge(calls, MergeAccess::work(*plan), {});
+  };
+  const auto refused = merged(false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::NoSpace);
+  const auto report = merged(true);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->shared_bytes, uint64_t{1} << 20);
+  EXPECT_TRUE(files_below(dir / "out") == files_below(dir / "in"));
+}
+
 // T40: signals at every call, and writes of one byte.
 TEST(MergeFaults, InterruptionsAndShortWrites) {
   TempDir dir;

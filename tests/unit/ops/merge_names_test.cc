@@ -96,6 +96,34 @@ TEST_F(MergeNames, WhatWasOfNoUseIsSaid) {
              "1 of 4 tensors are left out", "no companion file matches --copy-files '*.txt'"}));
 }
 
+// A folder that was copied with its config.json is no model any more.
+TEST_F(MergeNames, WhatTheConfigAsksForIsMissed) {
+  ModelBuilder()
+      .tensor("model.layers.0.w", DType::U8, {1})
+      .tensor("model.layers.1.w", DType::U8, {1})
+      .tensor("model.layers.1.b.3", DType::U8, {1})
+      .tensor("model.layers.2.w", DType::U8, {1})
+      .tensor("head", DType::U8, {1})
+      .config(R"({"num_hidden_layers":2})")
+      .write(dir_ / "in");
+  const std::pair<std::string, std::string> rows[] = {
+      {"head", "1 of 5 tensors are left out"},
+      {"*.2.*", "1 of 5 tensors are left out"},  // an extra layer that the config does not count
+      {"*.1.*",
+       "2 of 5 tensors are left out; config.json asks for 2 layers, and 1 of them lack "
+       "tensors now"},
+      {"*.w",
+       "3 of 5 tensors are left out; config.json asks for 2 layers, and 2 of them lack "
+       "tensors now"},
+  };
+  for (const auto& [pattern, warning] : rows) {
+    const Result<MergePlan> made = plan({.exclude = {pattern}});
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_EQ(made->warnings().size(), 1u) << pattern;
+    EXPECT_EQ(made->warnings()[0], warning);
+  }
+}
+
 // Only sources that let tensors overlap have such; safetensors does not.
 TEST(SharedTensors, AreNamed) {
   const auto tensor = [](std::string_view name, uint64_t offset, uint64_t size) {

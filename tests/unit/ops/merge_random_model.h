@@ -18,7 +18,7 @@ namespace stkit::test {
 class RandomModel {
  public:
   explicit RandomModel(unsigned seed) : random_(seed) {
-    const unsigned count = 1 + below(120);
+    const unsigned count = 1 + below(220);
     for (unsigned i = 0; i < count; ++i) add_tensor(i);
     if (below(2) == 0) metadata_["format"] = "pt";
     for (unsigned i = below(4); i > 0; --i) metadata_[fmt::format("key {} é", i)] = "\"\n值\x7f";

@@ -96,6 +96,56 @@ TEST_F(MergeTarget, ExistingFilesNeedForce) {
   EXPECT_EQ(read_file(dir_ / "other/readme.txt"), "not in the way");
 }
 
+// T41: killed between two files, its output stays, and the same merge goes on.
+TEST_F(MergeTarget, WhatAKilledMergeLeftIsNotInTheWay) {
+  const MergeOptions shards{.max_shard_bytes = 4, .sync = true};
+  must_merge(in_, dir_ / "whole", {.options = shards});
+  const auto expected = files_below(dir_ / "whole");
+  for (const std::string last :
+       {"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}) {
+    fs::remove_all(dir_ / "out");
+    for (const auto& [name, content] : expected) {
+      write_file(dir_ / "out" / name, content);
+      if (name == last) break;
+    }
+    struct stat before, after;
+    ASSERT_EQ(::stat((dir_ / "out" / last).c_str(), &before), 0);
+    must_merge(in_, dir_ / "out", {.options = shards});
+    EXPECT_TRUE(files_below(dir_ / "out") == expected) << last;
+    ASSERT_EQ(::stat((dir_ / "out" / last).c_str(), &after), 0);
+    EXPECT_EQ(before.st_ino, after.st_ino) << last << " is what it was";
+  }
+  expect_refused(in_, dir_ / "out", ErrorCode::OutputExists, "exists already", shards);
+}
+
+// Weights that look alike are compared only once the new ones are there.
+TEST_F(MergeTarget, WhatOnlyLooksLeftOverIsKept) {
+  const MergeOptions shards{.max_shard_bytes = 4, .sync = false};
+  must_merge(in_, dir_ / "whole", {.options = shards});
+  const std::string name = "model-00001-of-00002.safetensors";
+  const std::string bytes = read_file(dir_ / "whole" / name);
+
+  const auto with = [&](const std::string& content) {
+    fs::remove_all(dir_ / "out");
+    write_file(dir_ / "out" / name, content);
+  };
+  with(bytes + "!");
+  expect_refused(in_, dir_ / "out", ErrorCode::OutputExists, "exists already", shards);
+  std::string other_header = bytes;
+  other_header[9] ^= 1;
+  with(other_header);
+  expect_refused(in_, dir_ / "out", ErrorCode::OutputExists, "exists already", shards);
+
+  std::string other_weights = bytes;
+  other_weights.back() ^= 1;
+  with(other_weights);
+  const auto refused = try_merge(in_, dir_ / "out", {.options = shards});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::OutputExists);
+  EXPECT_EQ(refused.error().message, "exists already, and holds other bytes");
+  EXPECT_EQ(files_below(dir_ / "out"), (std::map<std::string, std::string>{{name, other_weights}}));
+}
+
 // T19: loaders would follow the index to shards of another model.
 TEST_F(MergeTarget, NoStaleIndexRemains) {
   ModelBuilder()
