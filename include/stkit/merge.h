@@ -83,6 +83,25 @@ class MergePlan {
   uint64_t cast_tensors() const;
   std::span<const std::string> warnings() const;  // what is left out, conflicting metadata, ...
 
+  // For who moves the bytes of one weights file by other means: what is in front of them, and where
+  // each run of them lies in the files of the model. The bytes between the runs are zeros.
+  struct CopiedRun {
+    uint64_t offset_bytes;  // in the output
+    uint64_t size_bytes;
+    uint32_t file;  // index into Model::files()
+    uint64_t file_offset_bytes;
+  };
+  struct CopiedWeights {
+    std::string name;
+    std::string header;
+    std::vector<CopiedRun> runs;  // by offset
+    uint64_t size_bytes = 0;
+  };
+  // Unsupported when the weights are several files, or not copied as they are.
+  Result<CopiedWeights> copied_weights() const;
+  // The content of files()[index] when it is text of its own, and not weights or a copy.
+  std::optional<std::string_view> text(size_t index) const;
+
  private:
   friend struct MergeAccess;  // for the library itself
   struct Rep;

@@ -11,6 +11,7 @@
 
 #include "stkit/error.h"
 #include "stkit/finding.h"
+#include "stkit/hub.h"
 #include "stkit/model.h"
 #include "stkit/progress.h"
 
@@ -22,11 +23,21 @@ enum class Loader : uint8_t { Transformers, Vllm, CandleVllm, MistralRs };
 std::span<const std::string_view> loader_names();
 std::optional<Loader> parse_loader(std::string_view name);
 
+// What the Hub says of the files of one revision: their SHA-256, or git's SHA-1.
+struct HubChecksums {
+  // ORG/NAME[@REVISION] or hf://...; empty: where the model came from, as far as its place tells (a
+  // reference to the Hub, a snapshot in its cache). Without a revision it is the commit that a
+  // download noted, else `main`.
+  std::string reference;
+  HubOptions hub = {};
+};
+
 struct ValidateOptions {
   bool deep = false;                          // read the weights: NaN, Inf, all zero, zero tail
   std::optional<Loader> loader = {};          // check what this loader needs
   std::optional<std::string> against = {};    // a second model that must hold the same tensors
   std::optional<std::string> checksums = {};  // a file in sha256sum's format
+  std::optional<HubChecksums> hub_checksums = {};
   OpenOptions open = {};
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "base/json_reader.h"
@@ -22,6 +23,9 @@ constexpr auto kDeadline = 30s;
 // The largest repositories have some 10^4 files. Beyond this, something is wrong or meant badly.
 constexpr size_t kMostFiles = 200'000;
 constexpr size_t kMostPages = 1000;
+// A page of the tree. Whether longer lists come whole with a revision is not promised anywhere.
+constexpr size_t kMostBriefFiles = 1000;
+constexpr uint64_t kMostFileBytes = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
 
 bool is_hex(std::string_view text, size_t length) {
   return text.size() == length &&
@@ -53,6 +57,31 @@ Result<JsonValue> parse_reply(const Fetcher::Text& text, JsonType type) {
   return json;
 }
 
+// Of `?blobs=true`; nothing when the server leaves out what is needed.
+std::optional<RepoFile> parse_sibling(const JsonValue& row) {
+  const JsonValue* const size = row.find("size");
+  const auto size_bytes = size == nullptr ? std::nullopt : size->as_uint();
+  RepoFile file{.path = string_of(row, "rfilename"),
+                .size_bytes = size_bytes.value_or(0),
+                .git_oid = string_of(row, "blobId"),
+                .sha256 = {},
+                .xet_hash = {}};
+  if (const JsonValue* lfs = row.find("lfs"); lfs != nullptr && lfs->type() == JsonType::Object)
+    file.sha256 = string_of(*lfs, "sha256");
+  const bool is_known = size_bytes && *size_bytes <= kMostFileBytes && !file.path.empty() &&
+                        (file.sha256.empty() || is_hex(file.sha256, 64)) &&
+                        is_hex(file.git_oid, 40);
+  return is_known ? std::optional(std::move(file)) : std::nullopt;
+}
+
+Result<void> sort_files(RepoTree& tree) {
+  std::ranges::sort(tree.files, {}, &RepoFile::path);
+  const auto twice = std::ranges::adjacent_find(tree.files, {}, &RepoFile::path);
+  if (twice == tree.files.end()) return {};
+  return fail(ErrorCode::Corrupt, fmt::format("'{}' is listed twice", printable(twice->path, 120)),
+              {}, tree.repo);
+}
+
 Result<RepoFile> parse_file(const JsonValue& row, const Url& url) {
   const JsonValue* const size = row.find("size");
   RepoFile file{.path = string_of(row, "path"),
@@ -68,7 +97,7 @@ Result<RepoFile> parse_file(const JsonValue& row, const Url& url) {
   if (!is_hex(file.git_oid, 40)) file.git_oid.clear();
   if (!is_hex(file.xet_hash, 64)) file.xet_hash.clear();
   if (file.path.empty()) return not_the_hub(url, "a file without a name");
-  if (file.size_bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+  if (file.size_bytes > kMostFileBytes)
     return fail(
         ErrorCode::Corrupt,
         fmt::format("the size of '{}' is no possible size of a file", printable(file.path, 120)),
@@ -123,8 +152,13 @@ Result<RepoTree> HubApi::tree(std::string_view repo, std::string_view revision,
                               const CancelToken* cancel) {
   RepoTree tree{std::string(repo), std::string(revision), {}, {}};
   STKIT_ASSIGN(tree.commit, commit_of(repo, revision, cancel));
+  return tree_at(std::move(tree), cancel);
+}
+
+Result<RepoTree> HubApi::tree_at(RepoTree tree, const CancelToken* cancel) {
+  tree.files.clear();
   std::set<std::string> seen;
-  Url url = url_of(fmt::format("/api/models/{}/tree/{}", repo, tree.commit),
+  Url url = url_of(fmt::format("/api/models/{}/tree/{}", tree.repo, tree.commit),
                    "?recursive=true&expand=false");
   while (!url.host.empty()) {
     if (!seen.insert(url.text()).second || seen.size() > kMostPages)
@@ -139,16 +173,52 @@ Result<RepoTree> HubApi::tree(std::string_view repo, std::string_view revision,
     if (tree.files.size() > kMostFiles)
       return fail(ErrorCode::Unsupported,
                   fmt::format("the repository has more than {} files", format_grouped(kMostFiles)),
-                  {}, std::string(repo));
+                  {}, tree.repo);
     STKIT_ASSIGN(url, next_page(url, text.reply.head));
   }
-  std::ranges::sort(tree.files, {}, &RepoFile::path);
-  const auto twice = std::ranges::adjacent_find(tree.files, {}, &RepoFile::path);
-  if (twice != tree.files.end())
-    return fail(ErrorCode::Corrupt,
-                fmt::format("'{}' is listed twice", printable(twice->path, 120)), {},
-                std::string(repo));
+  STKIT_TRY(sort_files(tree));
   return tree;
+}
+
+Result<RepoTree> HubApi::brief_tree(std::string_view repo, std::string_view revision,
+                                    const CancelToken* cancel) {
+  const Url url = url_of(fmt::format("/api/models/{}/revision/{}", repo, percent_encode(revision)),
+                         "?blobs=true");
+  STKIT_ASSIGN(const Fetcher::Text text, get(url, cancel));
+  STKIT_ASSIGN(const JsonValue json, parse_reply(text, JsonType::Object));
+  RepoTree tree{std::string(repo), std::string(revision), string_of(json, "sha"), {}};
+  if (!is_commit_id(tree.commit)) return not_the_hub(url, "no commit is named");
+  const JsonValue* rows = json.find("siblings");
+  const bool is_brief =
+      rows != nullptr && !rows->elements().empty() && rows->elements().size() < kMostBriefFiles;
+  for (size_t i = 0; is_brief && i < rows->elements().size(); ++i) {
+    auto file = parse_sibling(rows->elements()[i]);
+    if (!file) break;
+    tree.files.push_back(*std::move(file));
+  }
+  if (!is_brief || tree.files.size() < rows->elements().size())
+    return tree_at(std::move(tree), cancel);
+  STKIT_TRY(sort_files(tree));
+  return tree;
+}
+
+Result<std::vector<RepoFile>> HubApi::files_with_sizes(std::string_view repo,
+                                                       const CancelToken* cancel) {
+  if (!is_repo_id(repo))
+    return fail(ErrorCode::NotFound, "is not the name of a repository", {}, std::string(repo));
+  STKIT_ASSIGN(const Fetcher::Text text,
+               get(url_of(fmt::format("/api/models/{}", repo), "?blobs=true"), cancel));
+  STKIT_ASSIGN(const JsonValue json, parse_reply(text, JsonType::Object));
+  std::vector<RepoFile> files;
+  if (const JsonValue* rows = json.find("siblings"))
+    for (const JsonValue& row : rows->elements())
+      files.push_back({.path = string_of(row, "rfilename"),
+                       .size_bytes = uint_of(row, "size"),
+                       .git_oid = {},
+                       .sha256 = {},
+                       .xet_hash = {}});
+  std::ranges::sort(files, {}, &RepoFile::path);
+  return files;
 }
 
 Result<std::vector<SearchHit>> HubApi::search(const SearchQuery& query, const CancelToken* cancel) {
@@ -158,7 +228,7 @@ Result<std::vector<SearchHit>> HubApi::search(const SearchQuery& query, const Ca
                   percent_encode(query.sort), std::min(query.limit, kPerPage));
   if (!query.filter.empty()) parameters += "&filter=" + percent_encode(query.filter);
   for (const std::string_view field :
-       {"safetensors", "gated", "downloads", "likes", "lastModified", "tags", "siblings"})
+       {"safetensors", "gguf", "gated", "downloads", "likes", "lastModified", "tags", "siblings"})
     parameters += fmt::format("&expand={}", field);
 
   std::vector<SearchHit> hits;
@@ -184,6 +254,8 @@ Result<std::vector<SearchHit>> HubApi::search(const SearchQuery& query, const Ca
           for (const auto& [dtype, count] : dtypes->members())
             hit.dtypes.emplace_back(dtype, count.as_uint().value_or(0));
       }
+      if (const JsonValue* gguf = row.find("gguf"); gguf != nullptr && hit.parameters == 0)
+        hit.parameters = uint_of(*gguf, "total");
       if (const JsonValue* files = row.find("siblings"))
         for (const JsonValue& file : files->elements())
           hit.files.push_back(

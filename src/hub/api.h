@@ -47,7 +47,7 @@ struct SearchHit {
   std::vector<std::string> tags;
   std::vector<std::pair<std::string, uint64_t>>
       dtypes;                   // elements by dtype, as the Hub counts them
-  uint64_t parameters = 0;      // their sum; 0 when unknown
+  uint64_t parameters = 0;      // their sum, or those of a GGUF file; 0 when unknown
   std::vector<RepoFile> files;  // names alone
 };
 
@@ -67,11 +67,20 @@ class HubApi {
   Result<RepoTree> tree(std::string_view repo, std::string_view revision,
                         const CancelToken* cancel);
 
+  // What tree() gives, in one request where the server tells so much at once.
+  Result<RepoTree> brief_tree(std::string_view repo, std::string_view revision,
+                              const CancelToken* cancel);
+
+  // Paths and sizes of what `main` holds now, sorted by path: one request, where tree() takes more.
+  Result<std::vector<RepoFile>> files_with_sizes(std::string_view repo, const CancelToken* cancel);
+
   Result<std::vector<SearchHit>> search(const SearchQuery& query, const CancelToken* cancel);
 
   Url file_url(std::string_view repo, std::string_view commit, std::string_view path) const;
 
  private:
+  // The files of tree.commit.
+  Result<RepoTree> tree_at(RepoTree tree, const CancelToken* cancel);
   Url url_of(std::string path, std::string query = {}) const;
   // `next` is on the endpoint, even where a mirror passes on the Hub's own addresses.
   Result<Url> next_page(const Url& from, const HttpHead& head) const;

@@ -244,6 +244,13 @@ uint64_t BundlePlan::taken_bytes() const {
   return bytes;
 }
 
+NamedWeights weights_by_name(const RepoTree& tree, WeightFormat format) {
+  NamedWeights named{find_format(tree, format), {}};
+  named.paths = main_weights(tree, weights_of(tree, named.format));
+  if (named.paths.empty()) named.format = WeightFormat::Auto;
+  return named;
+}
+
 const RepoFile* index_to_read(const RepoTree& tree, const BundleSelection& selection) {
   if (!selection.include.empty() || selection.format == WeightFormat::All ||
       selection.format == WeightFormat::Gguf)

@@ -34,6 +34,13 @@ struct BundlePlan {
   uint64_t taken_bytes() const;
 };
 
+// The main weights as far as names tell: of `format`, or with Auto of the first that there is.
+struct NamedWeights {
+  WeightFormat format = WeightFormat::Auto;  // Auto: there are none
+  std::set<std::string> paths;
+};
+NamedWeights weights_by_name(const RepoTree& tree, WeightFormat format);
+
 // The index of the main weights (model.safetensors.index.json), when the selection needs to know
 // what it names: the caller fetches it. Null when there is none.
 const RepoFile* index_to_read(const RepoTree& tree, const BundleSelection& selection);

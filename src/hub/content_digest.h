@@ -6,6 +6,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/digest.h"
 #include "hub/partial_file.h"
 #include "stkit/error.h"
 
@@ -14,6 +15,9 @@ namespace stkit {
 // 64 hex digits are a SHA-256 of the content, 40 the SHA-1 of its git blob. Anything else (mirrors)
 // says nothing about the content.
 bool is_content_digest(std::string_view etag);
+
+// Takes the content of a file of `size_bytes` whose ETag it is.
+Digest begin_content_digest(std::string_view etag, uint64_t size_bytes);
 
 // Hashes the blocks of a file from its start on, each as soon as it is whole: most of the work is
 // done when the last byte arrives, and blocks are still in memory when they are read. Also proves
@@ -30,7 +34,7 @@ class DigestFollower {
   Result<std::string> run();
 
   const PartialFile& file_;
-  const bool git_;
+  const std::string etag_;
   Result<std::string> digest_;
   std::jthread thread_;
 };

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "hub/api.h"
+#include "hub/partial_file.h"
 #include "stkit/error.h"
 #include "stkit/progress.h"
 
@@ -27,8 +28,9 @@ class Destination {
   // Makes the folders that `file` needs. Before where().
   virtual Result<void> prepare(const RepoFile& file) = 0;
   struct Paths {
-    std::filesystem::path stem;    // of the partial file
-    std::filesystem::path target;  // on the same filesystem
+    std::filesystem::path stem;            // of the partial file
+    std::filesystem::path target;          // on the same filesystem
+    const Placement* placement = nullptr;  // owned by the destination
   };
   virtual Paths where(const RepoFile& file) const = 0;
 

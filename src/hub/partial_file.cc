@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "io/os_error.h"
@@ -34,16 +36,41 @@ int write_all(SystemCalls& calls, int file, std::span<const std::byte> data,
   return 0;
 }
 
+int read_all(SystemCalls& calls, int file, std::span<std::byte> out, uint64_t offset_bytes) {
+  while (!out.empty()) {
+    const ssize_t count =
+        uninterrupted([&] { return calls.pread(file, out, static_cast<off_t>(offset_bytes)); });
+    if (count <= 0) return count < 0 ? errno : EIO;
+    out = out.subspan(static_cast<size_t>(count));
+    offset_bytes += static_cast<uint64_t>(count);
+  }
+  return 0;
+}
+
+// Behind the last byte that lies in no run.
+uint64_t own_size(uint64_t size_bytes, const Placement* placement) {
+  if (placement == nullptr) return size_bytes;
+  uint64_t end = size_bytes;
+  for (const Placement::Run& run : placement->runs | std::views::reverse) {
+    if (run.offset_bytes + run.size_bytes < end) break;
+    end = run.offset_bytes;
+  }
+  return end;
+}
+
 }  // namespace
 
-PartialFile::PartialFile(SystemCalls& calls, const std::filesystem::path& stem, std::string etag,
-                         uint64_t size_bytes)
+PartialFile::PartialFile(SystemCalls& calls, const std::filesystem::path& stem,
+                         const std::string& etag, uint64_t size_bytes, const Placement* placement)
     : calls_(calls),
       content_path_(stem.string() + ".incomplete"),
       journal_path_(stem.string() + ".journal"),
       label_(content_path_),
-      head_(journal_head(etag, size_bytes)),
+      head_(journal_head(placement == nullptr ? etag : etag + ' ' + placement->id, size_bytes)),
       size_bytes_(size_bytes),
+      output_path_(placement == nullptr ? std::filesystem::path() : placement->output),
+      runs_(placement == nullptr ? std::vector<Placement::Run>() : placement->runs),
+      own_bytes_(own_size(size_bytes, placement)),
       filled_((size_bytes + kBlockBytes - 1) / kBlockBytes, 0) {}
 
 PartialFile::~PartialFile() = default;
@@ -54,26 +81,63 @@ Error PartialFile::failed(int number, std::string_view action) const {
 
 Result<std::unique_ptr<PartialFile>> PartialFile::open(SystemCalls& calls,
                                                        const std::filesystem::path& stem,
-                                                       const std::string& etag,
-                                                       uint64_t size_bytes) {
-  std::unique_ptr<PartialFile> file(new PartialFile(calls, stem, etag, size_bytes));
-  STKIT_TRY(file->open_files());
+                                                       const std::string& etag, uint64_t size_bytes,
+                                                       const Placement* placement) {
+  std::unique_ptr<PartialFile> file(new PartialFile(calls, stem, etag, size_bytes, placement));
+  if (const int error = file->open_files(O_RDWR | O_CREAT))
+    return fail(file->failed(error, "cannot be created, or its journal cannot"));
   if (!file->load_journal()) STKIT_TRY(file->reset());
   return file;
 }
 
-Result<void> PartialFile::open_files() {
-  constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+uint64_t PartialFile::found_bytes(SystemCalls& calls, const std::filesystem::path& stem,
+                                  const std::string& etag, uint64_t size_bytes,
+                                  const Placement* placement) {
+  PartialFile file(calls, stem, etag, size_bytes, placement);
+  return file.open_files(O_RDONLY) == 0 && file.load_journal() ? file.done_bytes() : 0;
+}
+
+int PartialFile::open_files(int flags) {
   const auto open = [&](const std::string& path) {
     return Descriptor(calls_, uninterrupted([&] {
-                        return calls_.open_at(AT_FDCWD, path.c_str(), kFlags, 0666);
+                        return calls_.open_at(AT_FDCWD, path.c_str(),
+                                              flags | O_CLOEXEC | O_NOFOLLOW, 0666);
                       }));
   };
   content_ = open(content_path_);
-  if (!content_.is_open()) return fail(failed(errno, "cannot be created"));
+  if (!content_.is_open()) return errno;
   journal_ = open(journal_path_);
-  if (!journal_.is_open()) return fail(failed(errno, "its journal cannot be created"));
-  return {};
+  if (!journal_.is_open()) return errno;
+  if (output_path_.empty()) return 0;
+  output_ = Descriptor(calls_, uninterrupted([&] {
+                         return calls_.open_at(AT_FDCWD, output_path_.c_str(),
+                                               (flags & ~O_CREAT) | O_CLOEXEC | O_NOFOLLOW, 0);
+                       }));
+  return output_.is_open() ? 0 : errno;
+}
+
+template <class Step>
+int PartialFile::each_part(uint64_t offset_bytes, size_t size, Step step) const {
+  auto run = std::ranges::upper_bound(runs_, offset_bytes, {}, &Placement::Run::offset_bytes);
+  if (run != runs_.begin() &&
+      offset_bytes < std::prev(run)->offset_bytes + std::prev(run)->size_bytes)
+    --run;
+  for (size_t at = 0; at < size;) {
+    const uint64_t place = offset_bytes + at;
+    const bool placed = run != runs_.end() && run->offset_bytes <= place;
+    const uint64_t end = placed               ? run->offset_bytes + run->size_bytes
+                         : run == runs_.end() ? size_bytes_
+                                              : run->offset_bytes;
+    const auto count = static_cast<size_t>(std::min<uint64_t>(end - place, size - at));
+    const int error =
+        placed
+            ? step(output_.get(), run->output_offset_bytes + (place - run->offset_bytes), at, count)
+            : step(content_.get(), place, at, count);
+    if (error != 0) return error;
+    at += count;
+    if (placed && place + count == end) ++run;
+  }
+  return 0;
 }
 
 uint64_t PartialFile::block_size(size_t index) const {
@@ -94,7 +158,7 @@ bool PartialFile::load_journal() {
   }
   struct stat info;
   if (count < kHeadBytes || calls_.stat(content_.get(), info) != 0 ||
-      static_cast<uint64_t>(info.st_size) != size_bytes_ ||
+      static_cast<uint64_t>(info.st_size) != own_bytes_ ||
       !std::ranges::equal(std::span(text).first(kHeadBytes), std::as_bytes(std::span(head_))))
     return false;
   for (size_t i = 0; i < filled_.size() && kHeadBytes + i < count; ++i)
@@ -108,7 +172,7 @@ Result<void> PartialFile::reset() {
     std::ranges::fill(filled_, 0u);
   }
   // The journal first: it must never speak of content that is not there.
-  const auto size = static_cast<off_t>(size_bytes_);
+  const auto size = static_cast<off_t>(own_bytes_);
   if (uninterrupted([&] { return calls_.truncate(journal_.get(), 0); }) != 0 ||
       uninterrupted([&] { return calls_.truncate(content_.get(), 0); }) != 0 ||
       uninterrupted([&] { return calls_.truncate(content_.get(), size); }) != 0)
@@ -141,7 +205,11 @@ std::vector<ByteRange> PartialFile::missing() const {
 }
 
 Result<void> PartialFile::write(uint64_t offset_bytes, std::span<const std::byte> data) {
-  if (const int error = write_all(calls_, content_.get(), data, offset_bytes))
+  const int error =
+      each_part(offset_bytes, data.size(), [&](int file, uint64_t at, size_t first, size_t count) {
+        return write_all(calls_, file, data.subspan(first, count), at);
+      });
+  if (error != 0)
     return fail(failed(error, fmt::format("cannot be written at byte {}", offset_bytes)));
   for (uint64_t at = offset_bytes, end = offset_bytes + data.size(); at < end;) {
     const auto index = static_cast<size_t>(at / kBlockBytes);
@@ -166,14 +234,11 @@ Result<void> PartialFile::mark(size_t index) {
 }
 
 Result<void> PartialFile::read(uint64_t offset_bytes, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const ssize_t count = uninterrupted(
-        [&] { return calls_.pread(content_.get(), out, static_cast<off_t>(offset_bytes)); });
-    if (count <= 0)
-      return fail(read_error(count < 0 ? errno : EIO, label_, "cannot be read again"));
-    out = out.subspan(static_cast<size_t>(count));
-    offset_bytes += static_cast<uint64_t>(count);
-  }
+  const int error =
+      each_part(offset_bytes, out.size(), [&](int file, uint64_t at, size_t first, size_t count) {
+        return read_all(calls_, file, out.subspan(first, count), at);
+      });
+  if (error != 0) return fail(read_error(error, label_, "cannot be read again"));
   return {};
 }
 
@@ -192,8 +257,10 @@ void PartialFile::abandon() {
 }
 
 Result<void> PartialFile::publish(const std::filesystem::path& target) {
-  if (uninterrupted([&] { return calls_.sync(content_.get()); }) != 0)
+  const int file = output_.is_open() ? output_.get() : content_.get();
+  if (uninterrupted([&] { return calls_.sync(file); }) != 0)
     return fail(failed(errno, "cannot be brought to the disk"));
+  if (output_.is_open()) return {};
   STKIT_TRY(rename_to(target));
   sync_folder(calls_, target.parent_path());
   calls_.unlink(AT_FDCWD, journal_path_.c_str());
@@ -201,6 +268,10 @@ Result<void> PartialFile::publish(const std::filesystem::path& target) {
 }
 
 Result<std::string> PartialFile::set_aside() {
+  if (output_.is_open()) {
+    STKIT_TRY(reset());
+    return output_path_.string();
+  }
   const std::string name = content_path_.substr(0, content_path_.rfind('.')) + ".mismatch";
   STKIT_TRY(rename_to(name));
   calls_.unlink(AT_FDCWD, journal_path_.c_str());

@@ -13,8 +13,9 @@
 namespace stkit {
 namespace {
 
-// 97 of 100 headers of published models fit.
-constexpr uint64_t kWindowBytes = 128 * 1024;
+// What is at least so large is no part of a header.
+constexpr uint64_t kLargeRead = 128 * 1024;
+constexpr uint64_t kMostWindow = 1 << 20;
 
 // In front of a range, where a server always sends the whole file.
 constexpr uint64_t kMostSkipped = 1 << 20;
@@ -22,12 +23,13 @@ constexpr uint64_t kMostSkipped = 1 << 20;
 class RemoteFile final : public RandomAccessFile {
  public:
   RemoteFile(Fetcher& fetcher, std::shared_ptr<RangeSource> source, std::string label,
-             uint64_t size_bytes, const CancelToken* cancel)
+             uint64_t size_bytes, const CancelToken* cancel, uint64_t window_bytes)
       : fetcher_(fetcher),
         source_(std::move(source)),
         label_(std::move(label)),
         size_bytes_(size_bytes),
-        cancel_(cancel) {}
+        cancel_(cancel),
+        first_window_(window_bytes) {}
 
   const std::string& label() const override { return label_; }
   uint64_t size_bytes() const override { return size_bytes_; }
@@ -48,8 +50,8 @@ class RemoteFile final : public RandomAccessFile {
       offset_bytes += known;
       out = out.subspan(known);
       if (out.empty()) return {};
-      if (out.size() < kWindowBytes) {
-        STKIT_TRY(fill_window(offset_bytes));
+      if (out.size() < kLargeRead) {
+        STKIT_TRY(fill_window(offset_bytes, out.size()));
         copy_from_window(offset_bytes, out);
         return {};
       }
@@ -68,9 +70,12 @@ class RemoteFile final : public RandomAccessFile {
   }
 
   // REQUIRES: mutex_ is held.
-  Result<void> fill_window(uint64_t offset_bytes) const {
-    std::vector<std::byte> window(
-        static_cast<size_t>(std::min(kWindowBytes, size_bytes_ - offset_bytes)));
+  Result<void> fill_window(uint64_t offset_bytes, size_t needed_bytes) const {
+    const bool follows = !window_.empty() && offset_bytes == window_offset_ + window_.size();
+    if (!follows) next_window_ = first_window_;
+    std::vector<std::byte> window(static_cast<size_t>(
+        std::min(std::max<uint64_t>(needed_bytes, next_window_), size_bytes_ - offset_bytes)));
+    if (follows) next_window_ = std::min(2 * next_window_, kMostWindow);
     STKIT_TRY(at_label(read_range(fetcher_, *source_, offset_bytes, window, cancel_)));
     window_ = std::move(window);
     window_offset_ = offset_bytes;
@@ -87,11 +92,13 @@ class RemoteFile final : public RandomAccessFile {
   const std::string label_;
   const uint64_t size_bytes_;
   const CancelToken* const cancel_;
+  const uint64_t first_window_;
 
   mutable std::mutex
       mutex_;  // over the window; held while it is fetched, so that nobody asks twice
   mutable std::vector<std::byte> window_;
   mutable uint64_t window_offset_ = 0;
+  mutable uint64_t next_window_ = 0;
 };
 
 Error range_error(const RangeFailure& failure) {
@@ -157,7 +164,8 @@ Result<void> read_range(Fetcher& fetcher, RangeSource& source, uint64_t offset_b
 Result<std::unique_ptr<RandomAccessFile>> open_remote_file(Fetcher& fetcher,
                                                            std::shared_ptr<RangeSource> source,
                                                            std::string label,
-                                                           const CancelToken* cancel) {
+                                                           const CancelToken* cancel,
+                                                           uint64_t window_bytes) {
   uint64_t size_bytes = 0;
   if (const auto known = source->size_bytes()) {
     size_bytes = *known;
@@ -165,7 +173,7 @@ Result<std::unique_ptr<RandomAccessFile>> open_remote_file(Fetcher& fetcher,
     STKIT_ASSIGN(size_bytes, learn_size(fetcher, *source, cancel));
   }
   return std::make_unique<RemoteFile>(fetcher, std::move(source), std::move(label), size_bytes,
-                                      cancel);
+                                      cancel, window_bytes);
 }
 
 }  // namespace stkit

@@ -21,12 +21,16 @@ constexpr unsigned kReaders = 16;
 // The connection stays as long as a file of it is open.
 class HeldFile final : public RandomAccessFile {
  public:
-  HeldFile(std::shared_ptr<HubConnection> connection, std::unique_ptr<RandomAccessFile> file)
-      : connection_(std::move(connection)), file_(std::move(file)) {}
+  // `identity` is known before anything was read of the file.
+  HeldFile(std::shared_ptr<HubConnection> connection, std::unique_ptr<RandomAccessFile> file,
+           std::string identity)
+      : connection_(std::move(connection)),
+        file_(std::move(file)),
+        identity_(std::move(identity)) {}
 
   const std::string& label() const override { return file_->label(); }
   uint64_t size_bytes() const override { return file_->size_bytes(); }
-  std::string identity() const override { return file_->identity(); }
+  std::string identity() const override { return identity_; }
   Result<void> read_at(uint64_t offset_bytes, std::span<std::byte> out) const override {
     return file_->read_at(offset_bytes, out);
   }
@@ -34,7 +38,23 @@ class HeldFile final : public RandomAccessFile {
  private:
   const std::shared_ptr<HubConnection> connection_;
   const std::unique_ptr<RandomAccessFile> file_;
+  const std::string identity_;
 };
+
+// How much of a shard is read at first. An index names every tensor as the headers do, and tells of
+// its shard what they tell of dtype, shape and offsets: with half as much again, most headers cost
+// one request, and little is fetched that is no header.
+uint64_t header_window(const RepoTree& tree) {
+  constexpr uint64_t kSmallest = 16 * 1024;
+  uint64_t shards = 0, index_bytes = 0;
+  for (const RepoFile& file : tree.files) {
+    if (file.path.ends_with(".safetensors")) ++shards;
+    if (file.path.ends_with(".safetensors.index.json"))
+      index_bytes = std::max(index_bytes, file.size_bytes);
+  }
+  if (index_bytes == 0 || shards == 0) return kHeaderWindowBytes;
+  return std::clamp(index_bytes / shards / 2 * 3, kSmallest, 2 * kHeaderWindowBytes);
+}
 
 class RepoFolder final : public Folder {
  public:
@@ -43,6 +63,7 @@ class RepoFolder final : public Folder {
       : connection_(std::move(connection)),
         tree_(std::move(tree)),
         snapshot_(std::move(snapshot)),
+        header_window_(header_window(tree_)),
         label_(tree_.revision == "main" ? tree_.repo
                                         : fmt::format("{}@{}", tree_.repo, tree_.revision)) {}
 
@@ -85,8 +106,9 @@ class RepoFolder final : public Folder {
       return fail(ErrorCode::NotFound, "the repository has no such file", {}, path);
     if (auto cached = open_cached(*file)) return cached;
     STKIT_ASSIGN(auto remote, open_remote_file(connection_->fetcher, source_of(*file), path,
-                                               connection_->cancel));
-    return std::make_unique<HeldFile>(connection_, std::move(remote));
+                                               connection_->cancel, header_window_));
+    return std::make_unique<HeldFile>(connection_, std::move(remote),
+                                      fmt::format("{}:{}", file->etag(), file->size_bytes));
   }
 
  private:
@@ -111,6 +133,7 @@ class RepoFolder final : public Folder {
   const std::shared_ptr<HubConnection> connection_;
   const RepoTree tree_;
   const std::filesystem::path snapshot_;
+  const uint64_t header_window_;
   const std::string label_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<RangeSource>> sources_;
@@ -143,7 +166,8 @@ class UrlFolder final : public Folder {
                   path_of(name));
     STKIT_ASSIGN(auto file, open_remote_file(connection_->fetcher, source_, path_of(name),
                                              connection_->cancel));
-    return std::make_unique<HeldFile>(connection_, std::move(file));
+    std::string identity = file->identity();
+    return std::make_unique<HeldFile>(connection_, std::move(file), std::move(identity));
   }
 
  private:

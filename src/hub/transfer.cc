@@ -50,9 +50,11 @@ struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
   Time quiet_until = {};
   uint64_t bytes_since_failure = 0;
   bool was_restarted = false;
-  std::optional<Error> restart;  // why it is to start anew, once nobody fetches any more
-  bool one_stream = false;       // the server sends nothing but the whole
-  bool completing = false;       // somebody verifies and publishes it
+  std::optional<TransferRestart> restart;  // why it is to start anew, once nobody fetches any more
+  bool one_stream = false;                 // the server sends nothing but the whole
+  bool completing = false;                 // somebody verifies and publishes it
+  uint64_t resumed_bytes = 0;
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 };
 
 // What one connection fetches.
@@ -119,6 +121,7 @@ class Transfer {
       if (run_.cancel != nullptr && run_.cancel->cancelled() && !error_)
         stop(run_.cancel->check().error());
     }
+    stopped_.cancel();  // whoever waits to try again need not: another has fetched it
   }
 
   Time now() const { return fetcher_.policy().clock().now(); }
@@ -135,6 +138,13 @@ class Transfer {
       for (Piece* piece : file->pieces) piece->cancel.cancel();
     }
     changed_.notify_all();
+  }
+
+  void stop_at(const ActiveFile& file, Error error) {
+    if (run_.progress != nullptr && !error_ && error.code != ErrorCode::Interrupted &&
+        error.code != ErrorCode::Terminated)
+      run_.progress->set_state(file.job->progress_item, ItemState::Failed);
+    stop(std::move(error));
   }
 
   // Without the mutex.
@@ -244,8 +254,8 @@ class Transfer {
   }
 
   bool activate(const TransferJob& job) {
-    auto opened =
-        PartialFile::open(options_.calls, job.stem, job.etag, job.expected.size_bytes.value_or(0));
+    auto opened = PartialFile::open(options_.calls, job.stem, job.etag,
+                                    job.expected.size_bytes.value_or(0), job.placement);
     if (!opened) {
       stop(std::move(opened).error());
       return false;
@@ -262,6 +272,7 @@ class Transfer {
       }
     const uint64_t resumed = file->partial->done_bytes();
     report_.resumed_bytes += resumed;
+    file->resumed_bytes = resumed;
     if (run_.progress != nullptr) {
       run_.progress->restart(job.progress_item, resumed);
       run_.progress->set_state(job.progress_item, ItemState::Active);
@@ -298,7 +309,7 @@ class Transfer {
     file.pieces.remove(&piece);
     const bool incomplete = piece.first < piece.end && !piece.given_up;
     if (incomplete) give_back(piece);
-    if (!written) return stop(std::move(written).error());
+    if (!written) return stop_at(file, std::move(written).error());
     if (error_) return;
     if (!done && (incomplete || piece.given_up))
       failed(piece, std::move(done).error(), lock);
@@ -377,13 +388,13 @@ class Transfer {
     if (file.restart) return;  // it broke, or was broken off, with the others
     if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
       file.one_stream = true;
-      return begin_restart(file, std::move(failure.fetch.error));
+      return begin_restart(file, std::move(failure.fetch));
     }
     if (failure.kind != RangeFailure::Kind::Fetch) {
       failure.fetch.error.code = ErrorCode::Network;
-      if (file.was_restarted) return stop(std::move(failure.fetch.error));
+      if (file.was_restarted) return stop_at(file, std::move(failure.fetch.error));
       file.was_restarted = true;
-      return begin_restart(file, std::move(failure.fetch.error));
+      return begin_restart(file, std::move(failure.fetch));
     }
     const bool counts = is_new_failure(file, failure.fetch, piece.begun);
     if (counts) {
@@ -392,13 +403,13 @@ class Transfer {
     }
     const unsigned failures = file.failures;
     const RetryNotice notice{.target = file.job->name, .offset_bytes = piece.first};
-    if (file.one_stream) begin_restart(file, failure.fetch.error);
+    if (file.one_stream) begin_restart(file, failure.fetch);
     lock.unlock();
     changed_.notify_all();
     auto waited = fetcher_.wait_to_retry(failure.fetch, failures, notice, &stopped_);
     lock.lock();
     if (counts) file.quiet_until = now();
-    if (!waited) stop(std::move(waited).error().at(file.job->name));
+    if (!waited && !over()) stop_at(file, std::move(waited).error().at(file.job->name));
   }
 
   // Connections that break together have one cause, and count as one failure; so do the first tries
@@ -410,9 +421,9 @@ class Transfer {
     return file.failures == 0 || (begun > file.quiet_until && failure.reason != kExpired);
   }
 
-  void begin_restart(ActiveFile& file, Error cause) {
+  void begin_restart(ActiveFile& file, FetchFailure failure) {
     if (file.restart) return;
-    file.restart = std::move(cause);
+    file.restart = TransferRestart{std::move(failure.reason), std::move(failure.error), 0};
     for (Piece* piece : file.pieces) {
       piece->given_up = true;
       piece->cancel.cancel();
@@ -420,6 +431,7 @@ class Transfer {
   }
 
   void restart(ActiveFile& file) {
+    file.restart->discarded_bytes = file.partial->done_bytes();
     if (options_.on_restart) options_.on_restart(*file.job, *file.restart);
     if (file.follower) {
       file.partial->abandon();
@@ -427,7 +439,7 @@ class Transfer {
       file.follower.reset();
     }
     auto again = PartialFile::open(options_.calls, file.job->stem, file.job->etag,
-                                   file.partial->size_bytes());
+                                   file.partial->size_bytes(), file.job->placement);
     if (again) {
       file.partial = *std::move(again);
       if (auto reset = file.partial->reset(); !reset) return stop(std::move(reset).error());
@@ -437,6 +449,7 @@ class Transfer {
     file.source->reset();
     file.unclaimed.clear();
     file.restart.reset();
+    file.resumed_bytes = 0;
     file.bytes_since_failure = 0;
     if (run_.progress != nullptr) run_.progress->restart(file.job->progress_item, 0);
     begin_content(file);
@@ -454,8 +467,8 @@ class Transfer {
     auto published = right ? publish(file) : Result<void>();
     lock.lock();
     if (error_) return;
-    if (!digest) return stop(std::move(digest).error());
-    if (!published) return stop(std::move(published).error());
+    if (!digest) return stop_at(file, std::move(digest).error());
+    if (!published) return stop_at(file, std::move(published).error());
     if (!right) return mismatch(file, *digest);
     ++report_.files;
     if (run_.progress != nullptr)
@@ -467,7 +480,9 @@ class Transfer {
   // Without the mutex.
   Result<void> publish(ActiveFile& file) {
     STKIT_TRY(file.partial->publish(file.job->target));
-    return options_.on_done ? options_.on_done(*file.job) : Result<void>();
+    if (!options_.on_done) return {};
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - file.begun;
+    return options_.on_done(*file.job, {file.resumed_bytes, time.count()});
   }
 
   // Once is bad luck (a proxy, a broken cable): it is fetched again, from a new address.
@@ -479,7 +494,7 @@ class Transfer {
                 file.job->name};
     file.follower.reset();
     if (!std::exchange(file.was_restarted, true)) {
-      file.restart = std::move(error);
+      file.restart = TransferRestart{"hash_mismatch", std::move(error), 0};
       file.completing = false;
       restart(file);
       changed_.notify_all();
@@ -487,7 +502,7 @@ class Transfer {
     }
     if (const auto aside = file.partial->set_aside())
       error.hint = fmt::format("it was fetched twice; the last content is kept as {}", *aside);
-    stop(std::move(error));
+    stop_at(file, std::move(error));
   }
 
   Fetcher& fetcher_;

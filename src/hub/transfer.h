@@ -9,6 +9,7 @@
 #include <string>
 
 #include "hub/fetch.h"
+#include "hub/partial_file.h"
 #include "hub/range_source.h"
 #include "io/system_calls.h"
 #include "stkit/error.h"
@@ -24,6 +25,20 @@ struct TransferJob {
   std::filesystem::path stem;    // of the partial file; its folder exists
   std::filesystem::path target;  // on the same filesystem; its folder exists
   uint32_t progress_item = 0;
+  const Placement* placement = nullptr;  // the content becomes part of another file, not `target`
+};
+
+// How a file came to be whole.
+struct TransferredFile {
+  uint64_t resumed_bytes = 0;  // of an earlier try
+  double seconds = 0;
+};
+
+// Why what had arrived of a file was thrown away.
+struct TransferRestart {
+  std::string reason;  // "changed", "no_ranges", "hash_mismatch"
+  Error cause;
+  uint64_t discarded_bytes = 0;
 };
 
 struct TransferOptions {
@@ -38,9 +53,9 @@ struct TransferOptions {
   std::chrono::milliseconds patience{4000};
   SystemCalls& calls = SystemCalls::real();
   // Called once each file is under its name; from any thread.
-  std::function<Result<void>(const TransferJob& job)> on_done = {};
+  std::function<Result<void>(const TransferJob& job, const TransferredFile& file)> on_done = {};
   // The source of a file changed, or its content was wrong: it is fetched once more from its start.
-  std::function<void(const TransferJob& job, const Error& cause)> on_restart = {};
+  std::function<void(const TransferJob& job, const TransferRestart& restart)> on_restart = {};
 };
 
 struct TransferReport {

@@ -23,6 +23,9 @@ constexpr std::string_view kModeNames[] = {"auto", "buffered", "direct"};
 // third longer, since both are at times reading or both writing.
 constexpr uint64_t kBufferedTileBytes = uint64_t{256} << 10;
 constexpr uint64_t kDirectTileBytes = uint64_t{2} << 20;
+// Over a network every read is a request, whose way there and back costs as much as a megabyte.
+constexpr uint64_t kRemoteCopyTileBytes = uint64_t{4} << 20;
+constexpr uint64_t kRemoteProduceTileBytes = kProducedPieceBytes;
 constexpr uint64_t kSmallestTileBytes = uint64_t{64} << 10;
 
 // Of all threads, unless RunOptions say otherwise or there are very many of them.
@@ -30,6 +33,8 @@ constexpr uint64_t kDefaultMemoryBytes = uint64_t{48} << 20;
 
 // Who only copies soon waits for the disk or for memory, and for the lock of the file.
 constexpr unsigned kMostCopyThreads = 4;
+// Who waits for a network needs no core.
+constexpr unsigned kMostRemoteThreads = 8;
 
 // The buffers that an assembly works with.
 struct Sizes {
@@ -38,18 +43,25 @@ struct Sizes {
   size_t buffer_bytes;  // of a thread
 };
 
-Sizes size_up(const RunOptions& run, const SegmentTotals& totals, bool direct, size_t block_bytes) {
+Sizes size_up(const AssemblyOptions& options, const SegmentTotals& totals, bool direct,
+              size_t block_bytes) {
+  const RunOptions& run = options.run;
   unsigned threads = thread_count(run);
   if (totals.produced_bytes == 0) {
     threads = std::min(threads, kMostCopyThreads);
     // They wait for the disk, not for a core.
     if (run.threads == 0 && direct) threads = kMostCopyThreads;
   }
+  if (run.threads == 0) threads = std::max(threads, std::min(options.readers, kMostRemoteThreads));
 
   // Behind the tile: a piece that does not end with it, its place in a block, and room for reads.
   const uint64_t behind =
       totals.largest_piece_bytes + (1 + DirectSource::kRoomBlocks) * block_bytes;
-  const uint64_t wanted = direct ? kDirectTileBytes : kBufferedTileBytes;
+  const uint64_t remote =
+      totals.produced_bytes > 0 ? kRemoteProduceTileBytes : kRemoteCopyTileBytes;
+  const uint64_t wanted = options.readers > 0 ? remote
+                          : direct            ? kDirectTileBytes
+                                              : kBufferedTileBytes;
   const uint64_t memory = run.max_memory_bytes > 0 ? run.max_memory_bytes : kDefaultMemoryBytes;
   const uint64_t share = memory / threads;
   uint64_t tile = std::clamp(share > behind ? share - behind : 0, kSmallestTileBytes, wanted);
@@ -97,7 +109,7 @@ class Assembler {
   }
 
   Result<void> write_tiles(const FillOptions& how) {
-    const Sizes sizes = size_up(options_.run, totals_, direct_ != nullptr, how.block_bytes);
+    const Sizes sizes = size_up(options_, totals_, direct_ != nullptr, how.block_bytes);
     buffer_bytes_ = sizes.buffer_bytes;
     const Tiling tiling(segments_, output_.size_bytes(), sizes.tile_bytes);
     std::vector<Worker> workers;

@@ -59,11 +59,13 @@ inline constexpr uint64_t kProducedPieceBytes = uint64_t{1} << 20;
 
 // Memory: 48 MiB of buffers unless run.max_memory_bytes says otherwise, but never less than one
 // tile of 64 KiB and one piece of a producer; nothing grows with sizes. Threads: run.threads at
-// most, and for plain copies 4.
+// most, and for plain copies 4; where the sources gain by more readers, and nobody says
+// otherwise, 8.
 struct AssemblyOptions {
   FunctionRef<Result<std::shared_ptr<const RandomAccessFile>>(uint32_t file)> open_file;
   IoMode mode = IoMode::Auto;
   RunOptions run;
+  unsigned readers = 0;  // see Folder::useful_readers() of what is read
 };
 
 struct AssemblyReport {

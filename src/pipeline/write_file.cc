@@ -14,6 +14,8 @@ namespace {
 
 // What is read of an input at a time: it stays in the L2 cache while it is encoded.
 constexpr uint64_t kInputPieceBytes = uint64_t{256} << 10;
+// Over a network: all that a piece of the output is made of, in one request.
+constexpr uint64_t kRemotePieceBytes = uint64_t{4} << 20;
 
 uint64_t bytes_of(DType dtype, uint64_t elements) {
   const auto bytes = storage_bytes(dtype, elements);
@@ -66,16 +68,34 @@ class TensorProducer final : public BlockProducer {
     if (recipe_.encoding == nullptr) return read(first, left, out);
 
     const uint64_t in_unit = bytes_of(from_, unit_elements_);
-    const uint64_t piece = std::max<uint64_t>(kInputPieceBytes / in_unit, 1) * unit_elements_;
+    const bool is_remote = model_.folder().useful_readers() > 0;
+    const uint64_t read_bytes = is_remote ? kRemotePieceBytes : kInputPieceBytes;
+    const uint64_t piece = std::max<uint64_t>(read_bytes / in_unit, 1) * unit_elements_;
     while (left > 0) {
       const uint64_t count = std::min(piece, left);
       const auto in = scratch(static_cast<size_t>(bytes_of(from_, count)));
       STKIT_TRY(read(first, count, in));
       const auto part = out.first(static_cast<size_t>(bytes_of(dtype_, count)));
-      STKIT_TRY(recipe_.encoding->encode(first, in, part));
+      STKIT_TRY(encode(first, in, part));
       out = out.subspan(part.size());
       first += count;
       left -= count;
+    }
+    return {};
+  }
+
+  // In pieces that stay in the cache.
+  Result<void> encode(uint64_t first, std::span<const std::byte> in, std::span<std::byte> out) {
+    const uint64_t in_unit = bytes_of(from_, unit_elements_);
+    const uint64_t units = std::max<uint64_t>(kInputPieceBytes / in_unit, 1);
+    while (!in.empty()) {
+      const uint64_t count = std::min<uint64_t>(units, in.size() / in_unit);
+      const auto from = in.first(static_cast<size_t>(count * in_unit));
+      const auto to = out.first(static_cast<size_t>(count * unit_bytes()));
+      STKIT_TRY(recipe_.encoding->encode(first, from, to));
+      in = in.subspan(from.size());
+      out = out.subspan(to.size());
+      first += count * unit_elements_;
     }
     return {};
   }
@@ -177,9 +197,9 @@ class Segments {
 Result<AssemblyReport> write_file(const Model& model, const OutputPlan& plan, size_t index,
                                   AtomicOutput& output, const WriteFileOptions& options) {
   const Segments segments(model, plan, plan.files[index], options);
-  return assemble(
-      output, segments.all(),
-      {[&](uint32_t source) { return model.open_file(source); }, options.io, options.run});
+  return assemble(output, segments.all(),
+                  {[&](uint32_t source) { return model.open_file(source); }, options.io,
+                   options.run, model.folder().useful_readers()});
 }
 
 uint64_t shareable_bytes(const Model& model, const OutputPlan& plan, size_t index,

@@ -30,7 +30,7 @@ TEST(Completion, BashCompletesCommandsOptionsAndValues) {
   if (complete_in_bash("stkit ''") == "no bash") GTEST_SKIP() << "bash is not installed";
   EXPECT_EQ(complete_in_bash("stkit ins"), "inspect\n");
   EXPECT_EQ(complete_in_bash("stkit ''"),
-            "inspect download merge quantize validate completion help\n");
+            "inspect download search merge quantize validate completion help\n");
   EXPECT_EQ(complete_in_bash("stkit inspect --tr"), "--tree\n");
   EXPECT_EQ(complete_in_bash("stkit inspect --sort n"), "name\n");
   EXPECT_EQ(complete_in_bash("stkit validate --format ''"), "text json github\n");

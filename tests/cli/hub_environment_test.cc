@@ -71,6 +71,14 @@ TEST(HubEnvironment, ReadsProxiesCertificatesAndSwitches) {
 }
 
 // T56
+TEST(HubEnvironment, ReadsHowLongSilenceMayLast) {
+  using std::chrono::seconds;
+  const auto usual = HubOptions().stall_time;
+  EXPECT_EQ(options_from({{"HF_HUB_DOWNLOAD_TIMEOUT", "60"}}).stall_time, seconds(60));
+  for (const char* text : {"", "0", "-1", "soon", "60s", "99999999999"})
+    EXPECT_EQ(options_from({{"HF_HUB_DOWNLOAD_TIMEOUT", text}}).stall_time, usual) << text;
+}
+
 TEST(SecretArguments, HidesTheTokenFromOtherProcesses) {
   std::string typed[] = {"stkit",        "download",     "--token", "hf_a",
                          "--token=hf_b", "--token-file", "file"};

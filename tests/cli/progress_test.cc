@@ -31,8 +31,12 @@ class NotingStyle final : public ProgressStyle {
   void step_done(const ProgressView& view, bool, bool painted) override {
     notes_.push_back({painted ? "step painted" : "step", view});
   }
-  void finish(const ProgressView& view, bool ok) override {
-    notes_.push_back({ok ? "finish ok" : "finish failed", view});
+  void tell(std::string_view event, const EventFields&) override {
+    notes_.push_back({"tell " + std::string(event), {}});
+  }
+  void idle() override { notes_.push_back({"idle", {}}); }
+  void finish(const ProgressView& view, int exit_code, const EventFields&) override {
+    notes_.push_back({exit_code == 0 ? "finish ok" : "finish failed", view});
   }
 
  private:
@@ -147,10 +151,24 @@ TEST_F(ProgressTrackerTest, ARestartTakesBytesBack) {
 TEST_F(ProgressTrackerTest, FinishesOnce) {
   tracker_.begin("reading", items_);
   tracker_.end(false);
-  tracker_.finish(false);
-  tracker_.finish(true);
+  tracker_.finish(6);
+  tracker_.finish(0);
   EXPECT_EQ(notes_.back().what, "finish failed");
   EXPECT_EQ(notes_.size(), 2u);
+}
+
+TEST_F(ProgressTrackerTest, NothingIsSilentForLongerThanAHeartbeat) {
+  pass(1900ms);
+  EXPECT_TRUE(notes_.empty());
+  pass(100ms);
+  ASSERT_EQ(notes_.size(), 1u);
+  EXPECT_EQ(notes_[0].what, "idle") << "the Hub is asked what there is, say";
+  pass(1s);
+  tracker_.tell("retry", {});
+  pass(1900ms);
+  EXPECT_EQ(notes_.back().what, "tell retry") << "a sign of life, too";
+  pass(100ms);
+  EXPECT_EQ(notes_.back().what, "idle");
 }
 
 TEST(WholePercent, IsExactAtTheEdges) {
@@ -171,7 +189,7 @@ std::string written(std::unique_ptr<ProgressStyle> (*make)(Console&), const Prog
     Console console(ends[1]);
     const auto style = make(console);
     if (finish)
-      style->finish(view, true);
+      style->finish(view, 0, {});
     else
       style->paint(view);
   }
@@ -213,14 +231,29 @@ TEST(PlainProgress, SaysWhatComesBehindTheLastByte) {
   EXPECT_EQ(left_text(view), "2.0 s left") << "of other files";
 }
 
+// Without what differs from run to run.
+std::string anonymous(std::string line) {
+  line.replace(line.find(R"("task_id":")") + 11, 8, "ID");
+  line.replace(line.find(R"("ts":")") + 6, std::string_view("2026-11-21T07:54:42.123Z").size(),
+               "TIME");
+  return line;
+}
+
+TEST(JsonProgress, SaysHowItEnded) {
+  const std::string line = anonymous(written(make_json_progress, half_way(), true));
+  EXPECT_TRUE(line.starts_with(
+      R"({"v":1,"event":"done","task_id":"ID","ts":"TIME","ok":true,"exit_code":0,"action")"))
+      << line;
+}
+
 TEST(JsonProgress, IsOneObjectALine) {
-  std::string line = written(make_json_progress, half_way(), false);
-  const size_t id = line.find(R"("task_id":")") + 11;
-  line.replace(id, 8, "ID");
+  const std::string line = anonymous(written(make_json_progress, half_way(), false));
   EXPECT_EQ(line,
-            R"({"event":"progress","task_id":"ID","action":"reading weights","bundle":true,)"
+            R"({"v":1,"event":"progress","task_id":"ID","ts":"TIME",)"
+            R"("action":"reading weights","bundle":true,)"
             R"("files":[{"name":"a","size":2048,"bytes":1024,"progress":50,"state":"active"},)"
             R"({"name":"b","size":0,"bytes":0,"progress":0,"state":"queued"}],)"
+            R"("files_done":0,"files_total":2,)"
             R"("bytes_downloaded":1024,"total_bytes":2048,"total_size":2048,"overall_progress":49,)"
             R"("bytes_per_second":512,"eta_seconds":2})"
             "\n");

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "hub/url.h"
 #include "stkit/json.h"
+#include "support/temp_dir.h"
 
 namespace stkit::test {
 namespace {
@@ -39,6 +40,14 @@ FakeHub::FakeHub()
 
 void FakeHub::add(std::string path, std::string content, bool large) {
   files_[std::move(path)] = {std::move(content), large};
+}
+
+void FakeHub::add_folder(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string name = std::filesystem::relative(entry.path(), folder).string();
+    add(name, read_file(entry.path()), name.ends_with(".safetensors"));
+  }
 }
 
 std::vector<SeenRequest> FakeHub::requests_for(std::string_view path) const {
@@ -74,7 +83,7 @@ Answer FakeHub::answer_hub(const SeenRequest& request) {
   } else if (path.starts_with(api + "/revision/")) {
     const std::string revision = percent_decode(path.substr(api.size() + 10));
     answer = revision == "main" || revision == commit
-                 ? json_answer(fmt::format(R"({{"id":"{}","sha":"{}"}})", kRepo, commit))
+                 ? json_answer(revision_info(query.find("blobs=true") != std::string::npos))
                  : refusal(404, "RevisionNotFound", "Invalid rev id");
   } else if (path.starts_with(api + "/tree/")) {
     answer = tree_page(query);
@@ -86,6 +95,24 @@ Answer FakeHub::answer_hub(const SeenRequest& request) {
   }
   if (const Tamper tamper = get(hub_tamper_)) tamper(request, answer);
   return answer;
+}
+
+std::string FakeHub::revision_info(bool blobs) const {
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object().field("id", kRepo).field("sha", commit).key("siblings").begin_array();
+  for (const auto& [path, file] : files_) {
+    json.begin_object().field("rfilename", path);
+    if (blobs) {
+      json.field("size", file.content.size());
+      json.field("blobId", git_oid_of(file.large ? "pointer" : std::string_view(file.content)));
+      if (file.large)
+        json.key("lfs").begin_object().field("sha256", sha256_of(file.content)).end_object();
+    }
+    json.end_object();
+  }
+  json.end_array().end_object();
+  return body;
 }
 
 Answer FakeHub::tree_page(std::string_view query) const {

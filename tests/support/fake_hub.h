@@ -2,6 +2,7 @@
 // pages, small files in place, large ones behind a redirect to a signed address.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -27,6 +28,9 @@ class FakeHub {
   // REQUIRES: before the first request.
   void add(std::string path, std::string content, bool large = false);
 
+  // All files below `folder`; weights are large.
+  void add_folder(const std::filesystem::path& folder);
+
   std::string endpoint() const { return hub_.url(""); }
   std::string repo() const { return "org/name"; }
 
@@ -48,6 +52,7 @@ class FakeHub {
  private:
   Answer answer_hub(const SeenRequest& request);
   Answer answer_cdn(const SeenRequest& request);
+  std::string revision_info(bool blobs) const;
   Answer tree_page(std::string_view query) const;
   Answer resolve(const SeenRequest& request, std::string_view path) const;
   void set(Tamper& place, Tamper tamper) {

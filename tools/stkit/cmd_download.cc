@@ -9,11 +9,11 @@
 #include "hub_environment.h"
 #include "log.h"
 #include "options.h"
+#include "render_download.h"
 #include "session.h"
 #include "signals.h"
 #include "stkit/download.h"
 #include "stkit/text.h"
-#include "table.h"
 
 namespace stkit::cli {
 namespace {
@@ -44,25 +44,6 @@ Result<HubOptions> hub_options(const Options& options, const Session& session) {
   return hub;
 }
 
-std::string_view state_of(const DownloadedFile& file) {
-  return !file.taken ? "left" : file.was_there ? "there" : "fetch";
-}
-
-void render_plan(Session& session, const DownloadReport& report) {
-  const Column columns[] = {
-      {}, {.title = "size", .right = true}, {.title = "file", .elastic = true}, {.title = "why"}};
-  write_table(session.out(), session.terminal(), columns, report.files.size(),
-              [&](size_t i, std::vector<std::string>& cells) {
-                const DownloadedFile& file = report.files[i];
-                cells = {std::string(state_of(file)), format_bytes(file.size_bytes), file.name,
-                         file.reason};
-              });
-  session.out().write(fmt::format("\n{} to fetch, {} there already: {} at {}\n",
-                                  format_bytes(report.total_bytes - report.present_bytes),
-                                  format_bytes(report.present_bytes), report.repo,
-                                  report.commit.substr(0, 12)));
-}
-
 void log_summary(const DownloadReport& report) {
   const auto taken = std::ranges::count_if(report.files, &DownloadedFile::taken);
   std::string text =
@@ -77,22 +58,50 @@ void log_summary(const DownloadReport& report) {
   log_info(text);
 }
 
+DownloadEvents events_for(const Session& session) {
+  DownloadEvents events;
+  events.on_notice = [](std::string_view message) { log_warning(printable(message)); };
+  events.on_plan = [&session](const DownloadReport& plan) {
+    session.tell("plan", [&](JsonWriter& json) { write_plan(json, plan); });
+    if (const uint64_t bytes = bytes_to_fetch(plan); bytes > 0)
+      log_info(fmt::format("{}: {} of {} to fetch, into {}", plan.repo, format_bytes(bytes),
+                           format_bytes(plan.total_bytes), plan.path.string()));
+  };
+  events.on_file_done = [&session](const DownloadedFile& file, double seconds) {
+    session.tell("file_done", [&](JsonWriter& json) { write_file_done(json, file, seconds); });
+    log_info(fmt::format("{}: {}, {}", printable(file.name), format_bytes(file.size_bytes),
+                         file.digest.empty() ? "the server names no digest" : "verified"));
+  };
+  events.on_restart = [&session](const DownloadRestart& restart) {
+    session.tell("restart", [&](JsonWriter& json) { write_restart(json, restart); });
+    log_warning(fmt::format("{}: starts anew: {}", printable(restart.name),
+                            printable(restart.cause.message)));
+  };
+  return events;
+}
+
 Result<int> run_download(Options& options, Session& session) {
   DownloadOptions& download_options = options.download;
   if (!options.to.empty()) download_options.to = options.to;
   download_options.files_at_once = static_cast<unsigned>(options.files_at_once);
   download_options.connections = static_cast<unsigned>(options.connections);
-  download_options.on_notice = [](std::string_view message) { log_warning(printable(message)); };
+  download_options.events = events_for(session);
   STKIT_ASSIGN(download_options.hub, hub_options(options, session));
 
-  STKIT_ASSIGN(const DownloadReport report, download(download_options, session.run_options()));
+  auto done = download(download_options, session.run_options());
+  if (!done) {
+    session.tell("error", [&](JsonWriter& json) { write_failure(json, done.error()); });
+    return fail(std::move(done).error());
+  }
+  const DownloadReport report = *std::move(done);
+  session.set_outcome([report](JsonWriter& json) { write_outcome(json, report); });
   if (session.json()) {
     std::string text;
     JsonWriter json(text, session.terminal().is_terminal ? 2 : 0);
     write_json(json, report);
     session.out().write(text + "\n");
   } else if (report.dry_run) {
-    render_plan(session, report);
+    render_plan(session.out(), session.terminal(), report);
   } else {
     log_summary(report);
     session.out().write(printable(report.path.string()) + "\n");
@@ -125,6 +134,8 @@ Action add_download(CLI::App& command) {
   add_text(command, "--token-file", o.token_file, "FILE", "A file that holds the token")
       ->excludes(token);
   add_text(command, "--endpoint", o.endpoint, "URL", "A mirror of the Hub, or a proxy of it");
+  command.add_flag("--single-file", o.download.single_file,
+                   "Shards become one model.safetensors as they arrive; with --to");
   command.add_flag("--dry-run", o.download.dry_run, "Show which files, and why");
   command.add_flag("--force", o.download.force,
                    "Fetch again what is there; replace what is no download");

@@ -14,6 +14,7 @@
 #include "session.h"
 #include "stkit/batch.h"
 #include "stkit/disk_space.h"
+#include "stkit/hub.h"
 #include "stkit/json.h"
 #include "stkit/merge.h"
 #include "stkit/text.h"
@@ -159,7 +160,8 @@ void print_json(Session& session, const Parts&... parts) {
 }
 
 Result<int> merge_one(const Options& options, Session& session) {
-  STKIT_ASSIGN(const MergeOptions wanted, merge_options(options));
+  STKIT_ASSIGN(MergeOptions wanted, merge_options(options));
+  wanted.open.remote = hub_references(session.hub_options());
   STKIT_ASSIGN(const MergePlan plan, MergePlan::make(options.model, options.output, wanted));
   warn_of(plan.warnings());
   const RunOptions run = session.run_options();

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "render_quantize.h"
 #include "session.h"
+#include "stkit/hub.h"
 #include "stkit/json.h"
 #include "stkit/quantize.h"
 #include "stkit/text.h"
@@ -179,7 +180,8 @@ void log_outcome(const QuantizePlan& plan, const QuantizeReport& report,
 }
 
 Result<int> run_quantize(const Options& options, Session& session) {
-  STKIT_ASSIGN(const QuantizeOptions library, to_library(options));
+  STKIT_ASSIGN(QuantizeOptions library, to_library(options));
+  library.open.remote = hub_references(session.hub_options());
   STKIT_ASSIGN(const QuantizePlan plan, QuantizePlan::make(options.model, options.output, library));
   for (const std::string& warning : plan.warnings()) log_warning(printable(warning));
   if (options.strict && plan.fallback_parameters() > 0) {

@@ -18,6 +18,7 @@ namespace stkit::cli {
 namespace {
 
 constexpr std::string_view kFormats[] = {"text", "json", "github"};
+constexpr std::string_view kHub = "hub";     // --checksums without a list
 constexpr std::string_view kToOutput = "-";  // --write-checksums without a FILE
 
 struct Options {
@@ -107,7 +108,12 @@ Result<int> run_validate(Options& options, Session& session) {
   options.validate.open.remote = hub_references(session.hub_options());
   options.validate.loader = parse_loader(options.loader);
   if (!options.against.empty()) options.validate.against = options.against;
-  if (!options.checksums.empty()) options.validate.checksums = options.checksums;
+  if (options.checksums == kHub)
+    options.validate.hub_checksums = {{}, session.hub_options()};
+  else if (options.checksums.starts_with("hf://"))
+    options.validate.hub_checksums = {options.checksums, session.hub_options()};
+  else if (!options.checksums.empty())
+    options.validate.checksums = options.checksums;
   return for_each_model(session, options.models, [&](const std::string& model, JsonWriter& json) {
     return validate_one(options, model, session, json);
   });
@@ -123,7 +129,7 @@ Action add_validate(CLI::App& command) {
   add_text(command, "--against", o.against, "MODEL",
            "Prove that another model holds the same tensors");
   add_text(command, "--checksums", o.checksums, "FILE",
-           "Compare with a list as sha256sum writes it");
+           "Compare with a list as sha256sum writes it; hub: with the Hub's digests");
   add_optional_text(command, "--write-checksums", o.write_checksums, std::string(kToOutput), "FILE",
                     "Make such a list, on stdout or as FILE");
   add_choice(command, "--for", o.loader, loader_names(),

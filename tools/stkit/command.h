@@ -33,6 +33,7 @@ std::span<const Command> commands();
 
 Action add_inspect(CLI::App& command);
 Action add_download(CLI::App& command);
+Action add_search(CLI::App& command);
 Action add_merge(CLI::App& command);
 Action add_quantize(CLI::App& command);
 Action add_validate(CLI::App& command);

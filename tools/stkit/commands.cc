@@ -34,6 +34,10 @@ constexpr Command kCommands[] = {
      "stall or break are made anew; a download that was stopped, even by a crash, goes on where it "
      "was when the same command is run again. The revision is resolved to a commit once, so all "
      "files are of one version.\n"
+     "--single-file writes the shards straight into one model.safetensors, the one that merge "
+     "would "
+     "make of them: no byte of the weights is on the disk twice, and each shard is verified as it "
+     "arrives.\n"
      "The token is HF_TOKEN, or that of `hf auth login`; it is sent to the endpoint alone. "
      "HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, https_proxy, no_proxy and SSL_CERT_FILE "
      "are heeded.\n"
@@ -42,9 +46,22 @@ constexpr Command kCommands[] = {
      "was wrong; 7 the output exists or cannot be written; 130 and 143 stopped.",
      "stkit download Qwen/Qwen3-8B  # into the shared cache\n"
      "stkit download Qwen/Qwen3-8B --to ./Qwen3-8B  # into a folder\n"
+     "stkit download Qwen/Qwen3-8B --to ./Qwen3-8B --single-file  # shards as one file\n"
      "stkit download Qwen/Qwen3-8B --dry-run  # what would be fetched, and why\n"
      "stkit download Qwen/Qwen3-8B-GGUF --include '*Q4_K_M*'  # one of many files",
      add_download},
+    {"search", "find models on the Hub", "QUERY",
+     "Lists models of the Hub whose name has the words of QUERY, with the format of their main "
+     "weights, their number of files, size and types, the downloads of the last 30 days, likes, "
+     "and "
+     "whether their terms must be accepted first. A repository of GGUF files often holds one model "
+     "in many sizes: all files are counted.\n"
+     "HF_ENDPOINT, HF_TOKEN and the proxies' variables are heeded, as by download.\n"
+     "Exit codes: 0 some were found; 1 none; 2 usage; 5 the token was rejected; 6 network.",
+     "stkit search qwen3  # the most downloaded that have safetensors\n"
+     "stkit search 'llama 3 8b' --format gguf --sort likes  # files for llama.cpp\n"
+     "stkit search qwen3 --limit 100 --json  # for a program",
+     add_search},
     {"merge", "consolidate into one model.safetensors", "MODEL -o OUT",
      "Writes the tensors of a model, in however many shards, as one model.safetensors with the "
      "companion files beside it; with --max-shard-size as shards and their index. OUT is a folder, "
@@ -94,6 +111,11 @@ constexpr Command kCommands[] = {
      "Checks every rule of the format, index against shards, companion files against weights, and "
      "lists all findings, each with a stable id, a severity and a cure (--list-checks shows all "
      "rules, --explain ID one). Weights are read with --deep, --against and --checksums.\n"
+     "--checksums hub asks the Hub for the digests of the revision that the files are of: known "
+     "for a "
+     "reference to the Hub and for a snapshot in its cache; for any other folder name the "
+     "repository "
+     "with --checksums hf://ORG/NAME@REVISION.\n"
      "With several models each is checked in turn, and --json prints an array in the order of the "
      "command line, in which a model that cannot be opened is its error object.\n"
      "Exit codes: 0 sound; 1 errors were found (with --strict, warnings too), or some of several "

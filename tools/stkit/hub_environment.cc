@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <initializer_list>
 #include <system_error>
 
@@ -58,6 +60,18 @@ fs::path expanded(const std::string& text, const Variables& variable) {
     i = end - (braced ? 0 : 1);
   }
   return out;
+}
+
+// Seconds, whole ones as a rule; what is no number of them is as if it were not set.
+std::chrono::milliseconds stall_time_from(const Variables& variable,
+                                          std::chrono::milliseconds fallback) {
+  constexpr unsigned kMostSeconds = 86'400;
+  const std::string text = variable("HF_HUB_DOWNLOAD_TIMEOUT");
+  unsigned seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  if (!is_number || seconds == 0 || seconds > kMostSeconds) return fallback;
+  return std::chrono::seconds(seconds);
 }
 
 fs::path hub_home(const Variables& variable) {
@@ -120,6 +134,7 @@ HubOptions hub_options_from(const Variables& variable, const std::string& endpoi
     options.cache_folder = home / "hub";
   options.offline = is_on(variable("HF_HUB_OFFLINE")) || is_on(variable("TRANSFORMERS_OFFLINE"));
 
+  options.stall_time = stall_time_from(variable, options.stall_time);
   options.user_agent = fmt::format("stkit/{}", version());
   // The upper-case name of the first is what a CGI program gets from its client.
   options.http_proxy = first_of(variable, {"http_proxy", "all_proxy", "ALL_PROXY"});

@@ -66,7 +66,7 @@ Result<int> run_invocation(const CommandLine& line, const Invocation& invocation
   }
   const Result<int> done = invocation.action(session);
   json = session.json();
-  session.finish(done.has_value());
+  session.finish(done);
   return done;
 }
 

@@ -55,7 +55,7 @@ class ProgressBar final : public ProgressStyle {
   }
 
   void step_done(const ProgressView&, bool, bool) override { console_.clear(); }
-  void finish(const ProgressView&, bool) override { console_.clear(); }
+  void finish(const ProgressView&, int, const EventFields&) override { console_.clear(); }
 
  private:
   // What is being worked on comes first, then what went wrong, what waits, what is done.

@@ -31,7 +31,7 @@ class PlainProgress final : public ProgressStyle {
           fmt::format("{}: done in {}", view.action, format_seconds(view.elapsed_seconds)));
   }
 
-  void finish(const ProgressView&, bool) override {}
+  void finish(const ProgressView&, int, const EventFields&) override {}
 
  private:
   Console& console_;

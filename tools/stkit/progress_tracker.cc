@@ -42,11 +42,15 @@ std::string left_text(const ProgressView& view) {
   return verifying ? "verifying" : "";
 }
 
+void ProgressStyle::tell(std::string_view, const EventFields&) {}
+void ProgressStyle::idle() {}
+
 ProgressTracker::ProgressTracker(std::unique_ptr<ProgressStyle> style, Clock clock)
     : style_(std::move(style)), clock_(std::move(clock)) {
-  if (clock_) return;
-  clock_ = [] { return std::chrono::steady_clock::now(); };
-  ticker_ = std::thread([this] { run_ticker(); });
+  const bool ticks = !clock_;
+  if (ticks) clock_ = [] { return std::chrono::steady_clock::now(); };
+  last_sign_ = clock_();
+  if (ticks) ticker_ = std::thread([this] { run_ticker(); });
 }
 
 ProgressTracker::~ProgressTracker() { stop_ticker(); }
@@ -91,11 +95,21 @@ void ProgressTracker::end(bool ok) {
   style_->step_done(view(clock_()), ok, painted_);
 }
 
+void ProgressTracker::tell(std::string_view event, const EventFields& fields) {
+  const std::lock_guard lock(mutex_);
+  last_sign_ = clock_();
+  style_->tell(event, fields);
+}
+
 void ProgressTracker::tick() {
   const std::lock_guard lock(mutex_);
-  if (!active_) return;
   const TimePoint now = clock_();
   const ProgressStyle::Timing timing = style_->timing();
+  if (!active_) {
+    if (now - last_sign_ < timing.heartbeat) return;
+    last_sign_ = now;
+    return style_->idle();
+  }
   const auto since = now - last_paint_;  // of an earlier step too: the interval holds across steps
   const bool due = (!painted_ && now - begun_ >= timing.first && since >= timing.interval) ||
                    (painted_ && changed_ && since >= timing.interval) ||
@@ -103,15 +117,15 @@ void ProgressTracker::tick() {
   if (!due) return;
   changed_ = false;
   painted_ = true;
-  last_paint_ = now;
+  last_paint_ = last_sign_ = now;
   style_->paint(view(now));
 }
 
-void ProgressTracker::finish(bool ok) {
+void ProgressTracker::finish(int exit_code, const EventFields& fields) {
   stop_ticker();
   const std::lock_guard lock(mutex_);
   if (std::exchange(finished_, true)) return;
-  style_->finish(view(clock_()), ok);
+  style_->finish(view(clock_()), exit_code, fields);
 }
 
 ProgressView ProgressTracker::view(TimePoint now) {
@@ -141,7 +155,7 @@ ProgressView ProgressTracker::view(TimePoint now) {
     sampled_bytes_ = seen.done_bytes;
     last_sample_ = now;
   }
-  seen.percent = whole_percent(seen.share);
+  seen.percent = items_.empty() ? 0 : whole_percent(seen.share);  // nothing was begun
   seen.bytes_per_second = bytes_per_second_;
   seen.elapsed_seconds = seconds(now - begun_);
   if (sizes_known && bytes_per_second_ >= 1)

@@ -11,11 +11,15 @@
 #include <thread>
 #include <vector>
 
+#include "stkit/json.h"
 #include "stkit/progress.h"
 
 namespace stkit::cli {
 
 class Console;
+
+// Writes the fields of an event's object.
+using EventFields = std::function<void(JsonWriter&)>;
 
 using TimePoint = std::chrono::steady_clock::time_point;
 using Clock = std::function<TimePoint()>;
@@ -57,8 +61,12 @@ class ProgressStyle {
   virtual void paint(const ProgressView& view) = 0;
   // A step of the work is over (there may be another). `painted`: paint was called for it.
   virtual void step_done(const ProgressView& view, bool ok, bool painted) = 0;
-  // All is over. Called exactly once.
-  virtual void finish(const ProgressView& last, bool ok) = 0;
+  // Something happened that programs are told of; people read it in messages.
+  virtual void tell(std::string_view event, const EventFields& fields);
+  // Nothing was written for `heartbeat`, and no step is under way.
+  virtual void idle();
+  // All is over; 0 when all is well. Called exactly once.
+  virtual void finish(const ProgressView& last, int exit_code, const EventFields& fields) = 0;
 };
 
 std::unique_ptr<ProgressStyle> make_progress_bar(Console& console);
@@ -77,8 +85,10 @@ class ProgressTracker final : public Progress {
   void restart(uint32_t item, uint64_t done_bytes) override;
   void end(bool ok) override;
 
+  void tell(std::string_view event, const EventFields& fields);
   void tick();
-  void finish(bool ok);
+  // `fields` are added to the last event.
+  void finish(int exit_code, const EventFields& fields = {});
 
  private:
   struct Counter {
@@ -98,7 +108,7 @@ class ProgressTracker final : public Progress {
   std::unique_ptr<Counter[]> counters_;
   std::atomic<bool> changed_{false};
   bool active_ = false, painted_ = false, finished_ = false;
-  TimePoint begun_{}, last_paint_{}, last_sample_{};
+  TimePoint begun_{}, last_paint_{}, last_sample_{}, last_sign_{};
   uint64_t sampled_bytes_ = 0;
   double bytes_per_second_ = 0;
 

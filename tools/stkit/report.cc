@@ -15,15 +15,20 @@ std::string error_text(const Error& error) {
   return text;
 }
 
+void write_error(JsonWriter& json, const Error& error) {
+  json.begin_object().field("code", info(error.code).name);
+  json.field("exit", info(error.code).exit_code).field("path", error.path);
+  json.field("message", error.message).field("hint", error.hint).end_object();
+}
+
 std::string error_json(const Error& error, std::string_view model) {
   std::string text;
   JsonWriter json(text);
   json.begin_object();
   if (!model.empty()) json.field("path", model);
-  json.key("error").begin_object();
-  json.field("code", info(error.code).name).field("exit", info(error.code).exit_code);
-  json.field("path", error.path).field("message", error.message).field("hint", error.hint);
-  json.end_object().end_object();
+  json.key("error");
+  write_error(json, error);
+  json.end_object();
   return text;
 }
 

@@ -6,6 +6,10 @@
 
 #include "stkit/error.h"
 
+namespace stkit {
+class JsonWriter;
+}
+
 namespace stkit::cli {
 
 class Output;
@@ -13,6 +17,9 @@ class Output;
 //   error: model.safetensors: the header ends at byte 96 of 80
 //     hint: the file is truncated; download it again
 std::string error_text(const Error& error);  // without "error: "
+
+// {"code","exit","path","message","hint"}
+void write_error(JsonWriter& json, const Error& error);
 
 // {"error":{"code","exit","path","message","hint"}}; as one of several, {"path":MODEL,"error":...}
 std::string error_json(const Error& error, std::string_view model = {});

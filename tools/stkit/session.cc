@@ -8,6 +8,7 @@
 
 #include "hub_environment.h"
 #include "log.h"
+#include "report.h"
 #include "signals.h"
 #include "stkit/json.h"
 #include "stkit/text.h"
@@ -57,7 +58,13 @@ HubOptions Session::hub_options(const std::string& endpoint) const {
   };
   HubOptions options = hub_options_from(variable, endpoint);
   options.cancel = &cancel_token();
-  options.on_retry = [](const HubRetry& retry) {
+  options.on_retry = [this](const HubRetry& retry) {
+    tell("retry", [&](JsonWriter& json) {
+      json.field("name", retry.target).field("attempt", retry.attempt);
+      json.field("max", retry.most_attempts).field("reason", retry.reason);
+      json.field("wait_s", retry.wait_seconds);
+      if (retry.offset_bytes) json.field("offset", *retry.offset_bytes);
+    });
     const std::string text =
         fmt::format("{}: {}; try {} of {} in {}", printable(retry.target), retry.reason,
                     retry.attempt + 1, retry.most_attempts, format_seconds(retry.wait_seconds));
@@ -77,8 +84,18 @@ void Session::write_text(const std::function<std::string(const Terminal&)>& text
   out_.write(document + "\n");
 }
 
-void Session::finish(bool ok) {
-  if (progress_) progress_->finish(ok);
+void Session::tell(std::string_view event, const EventFields& fields) const {
+  if (progress_) progress_->tell(event, fields);
+}
+
+void Session::finish(const Result<int>& done) {
+  if (!progress_) return;
+  if (done) return progress_->finish(*done, outcome_);
+  const Error& error = done.error();
+  progress_->finish(info(error.code).exit_code, [&](JsonWriter& json) {
+    json.key("error");
+    write_error(json, error);
+  });
 }
 
 }  // namespace stkit::cli

@@ -34,8 +34,13 @@ class Session {
   // A result that is text for people: as it is, or with --json in {"text": "..."}.
   void write_text(const std::function<std::string(const Terminal&)>& text);
 
+  // Tells programs that follow the progress (--progress json) what happened. From any thread.
+  void tell(std::string_view event, const EventFields& fields) const;
+  bool tells_events() const { return global_.progress == "json"; }
+  // What the last event says beside how far the work came.
+  void set_outcome(EventFields fields) { outcome_ = std::move(fields); }
   // Progress is over, whatever came of the work.
-  void finish(bool ok);
+  void finish(const Result<int>& done);
 
  private:
   const ProgramDoc& program_;
@@ -45,6 +50,7 @@ class Session {
   Paint paint_;
   bool json_;
   std::unique_ptr<ProgressTracker> progress_;
+  EventFields outcome_;
 };
 
 }  // namespace stkit::cli

@@ -12,12 +12,15 @@
 #include "hub/bundle_plan.h"
 #include "hub/cache.h"
 #include "hub/connect.h"
+#include "hub/content_digest.h"
 #include "hub/destination.h"
+#include "hub/partial_file.h"
 #include "hub/reference.h"
 #include "hub/remote_file.h"
 #include "hub/transfer.h"
 #include "io/os_error.h"
 #include "io/output_lock.h"
+#include "ops/download/single_file.h"
 #include "stkit/text.h"
 
 namespace fs = std::filesystem;
@@ -43,7 +46,8 @@ struct Work {
   BundlePlan plan = {};
   std::unique_ptr<Destination> destination = {};
   std::vector<RepoFile> taken = {};
-  std::set<std::string> present = {};  // paths
+  std::set<std::string> present = {};          // paths
+  std::map<std::string, uint64_t> found = {};  // bytes of partial files, by path
 };
 
 Result<HubReference> parse_reference(const DownloadOptions& options) {
@@ -105,28 +109,50 @@ Result<void> make_plan(Work& work, const HubReference& reference) {
 
 Result<void> choose_destination(Work& work) {
   const DestinationOptions options{work.options.force};
-  if (work.options.to)
+  if (work.options.single_file) {
+    STKIT_ASSIGN(SingleFile single,
+                 plan_single_file(*work.options.to, work.hub, work.tree, work.taken, options));
+    work.destination = std::move(single.destination);
+    work.taken = std::move(single.files);
+    for (PlannedFile& planned : work.plan.files) {
+      if (!planned.taken ||
+          std::ranges::find(work.taken, planned.file.path, &RepoFile::path) != work.taken.end())
+        continue;
+      planned.taken = false;
+      planned.reason = "a single file needs none";
+    }
+  } else if (work.options.to) {
     work.destination = folder_destination(*work.options.to, work.tree, options);
-  else if (!work.options.hub.cache_folder.empty())
+  } else if (!work.options.hub.cache_folder.empty()) {
     work.destination = cache_destination(work.options.hub.cache_folder, work.tree, options);
-  else
+  } else {
     return fail(ErrorCode::Usage, "there is no cache folder: neither HF_HOME nor HOME is set",
                 "name a folder with --to");
+  }
   return {};
+}
+
+uint64_t found_bytes(const Destination::Paths& paths, const RepoFile& file) {
+  return PartialFile::found_bytes(SystemCalls::real(), paths.stem, file.etag(), file.size_bytes,
+                                  paths.placement);
 }
 
 // Looks at what is there. Folders of the user's own are refused before anything is written.
 Result<void> find_present(Work& work) {
   work.present.clear();
+  work.found.clear();
   for (const RepoFile& file : work.taken) {
     STKIT_ASSIGN(const bool has, work.destination->has(file, work.run.cancel));
-    if (has) work.present.insert(file.path);
+    if (has)
+      work.present.insert(file.path);
+    else if (is_content_digest(file.etag()))
+      work.found[file.path] = found_bytes(work.destination->where(file), file);
   }
   return {};
 }
 
 void notice(const Work& work, const std::string& message) {
-  if (work.options.on_notice) work.options.on_notice(message);
+  if (work.options.events.on_notice) work.options.events.on_notice(message);
 }
 
 // One download at a time into one place: the second waits for the first, and then finds its files.
@@ -157,23 +183,30 @@ Result<std::unique_ptr<PlaceLock>> lock_place(const Work& work) {
   }
 }
 
-// What is to be fetched, each content once.
-Result<std::vector<TransferJob>> make_jobs(Work& work) {
-  std::vector<TransferJob> jobs;
-  std::set<fs::path> targets;
+// What is to be fetched, each content once, and which of the files that gives.
+struct Jobs {
+  std::vector<TransferJob> transfers;
+  std::map<fs::path, std::vector<uint32_t>> files_of_target;  // places in Work::taken
+};
+Result<Jobs> make_jobs(Work& work) {
+  Jobs jobs;
   for (uint32_t i = 0; i < work.taken.size(); ++i) {
     const RepoFile& file = work.taken[i];
     if (work.present.contains(file.path)) continue;
     STKIT_TRY(work.destination->prepare(file));
-    const auto [stem, target] = work.destination->where(file);
-    if (!targets.insert(target).second) continue;
-    jobs.push_back({.name = file.path,
-                    .url = work.hub->api.file_url(work.tree.repo, work.tree.commit, file.path),
-                    .expected = {file.size_bytes, file.sha256, work.tree.commit},
-                    .etag = file.etag(),
-                    .stem = stem,
-                    .target = target,
-                    .progress_item = i});
+    const auto [stem, target, placement] = work.destination->where(file);
+    std::vector<uint32_t>& files = jobs.files_of_target[target];
+    files.push_back(i);
+    if (files.size() > 1) continue;
+    jobs.transfers.push_back(
+        {.name = file.path,
+         .url = work.hub->api.file_url(work.tree.repo, work.tree.commit, file.path),
+         .expected = {file.size_bytes, file.sha256, work.tree.commit},
+         .etag = file.etag(),
+         .stem = stem,
+         .target = target,
+         .progress_item = i,
+         .placement = placement});
   }
   return jobs;
 }
@@ -184,9 +217,14 @@ Result<void> check_space(const Work& work, std::span<const TransferJob> jobs) {
   for (const TransferJob& job : jobs) {
     struct stat info;
     const std::string part = job.stem.string() + ".incomplete";
-    const bool there = ::stat(part.c_str(), &info) == 0;
     const uint64_t size = job.expected.size_bytes.value_or(0);
-    needed += size - std::min(size, there ? static_cast<uint64_t>(info.st_blocks) * 512 : 0);
+    uint64_t taken = 0;
+    if (const auto found = work.found.find(job.name);
+        job.placement != nullptr && found != work.found.end())
+      taken = found->second;
+    else if (::stat(part.c_str(), &info) == 0)
+      taken = static_cast<uint64_t>(info.st_blocks) * 512;
+    needed += size - std::min(size, taken);
   }
   std::error_code error;
   const fs::space_info space = fs::space(work.destination->folder(), error);
@@ -199,29 +237,50 @@ Result<void> check_space(const Work& work, std::span<const TransferJob> jobs) {
               work.destination->folder().string());
 }
 
-void begin_progress(const Work& work) {
+void begin_progress(Work& work) {
   std::vector<ProgressItem> items;
   for (const RepoFile& file : work.taken) {
     const bool present = work.present.contains(file.path);
-    items.push_back({file.path, file.size_bytes, present ? file.size_bytes : 0,
+    items.push_back({file.path, file.size_bytes, present ? file.size_bytes : work.found[file.path],
                      present ? ItemState::Cached : ItemState::Queued});
   }
   work.run.progress->begin("downloading", items);
 }
 
-Result<TransferReport> fetch(Work& work, std::span<const TransferJob> jobs) {
-  std::map<std::string_view, const RepoFile*> files;
-  for (const RepoFile& file : work.taken) files.emplace(file.path, &file);
+std::string digest_text(const RepoFile& file) {
+  if (!file.sha256.empty()) return "sha256:" + file.sha256;
+  return file.git_oid.empty() ? "" : "git:" + file.git_oid;
+}
+
+Result<TransferReport> fetch(Work& work, const Jobs& jobs) {
+  const DownloadEvents& events = work.options.events;
   TransferOptions transfer{.files_at_once = work.options.files_at_once,
                            .connections = work.options.connections,
                            .bytes_per_second = work.options.bytes_per_second};
-  transfer.on_done = [&](const TransferJob& job) {
-    return work.destination->note_done(*files.at(job.name));
+  transfer.on_done = [&](const TransferJob& job, const TransferredFile& done) -> Result<void> {
+    for (const uint32_t i : jobs.files_of_target.at(job.target)) {
+      const RepoFile& file = work.taken[i];
+      STKIT_TRY(work.destination->note_done(file));
+      if (work.run.progress != nullptr && i != job.progress_item) {
+        work.run.progress->restart(i, file.size_bytes);
+        work.run.progress->set_state(i, ItemState::Done);
+      }
+      if (events.on_file_done)
+        events.on_file_done({.name = file.path,
+                             .size_bytes = file.size_bytes,
+                             .digest = digest_text(file),
+                             .taken = true,
+                             .reason = {},
+                             .found_bytes = done.resumed_bytes},
+                            done.seconds);
+    }
+    return {};
   };
-  transfer.on_restart = [&](const TransferJob& job, const Error& cause) {
-    notice(work, fmt::format("{}: starts anew: {}", job.name, cause.message));
+  transfer.on_restart = [&](const TransferJob& job, const TransferRestart& restart) {
+    if (events.on_restart)
+      events.on_restart({job.name, restart.reason, restart.cause, restart.discarded_bytes});
   };
-  return transfer_files(work.hub->fetcher, jobs, transfer, work.run);
+  return transfer_files(work.hub->fetcher, jobs.transfers, transfer, work.run);
 }
 
 DownloadReport report_of(const Work& work) {
@@ -234,11 +293,10 @@ DownloadReport report_of(const Work& work) {
   for (const PlannedFile& planned : work.plan.files) {
     const RepoFile& file = planned.file;
     const bool present = work.present.contains(file.path);
-    report.files.push_back({file.path, file.size_bytes,
-                            file.sha256.empty()
-                                ? (file.git_oid.empty() ? "" : "git:" + file.git_oid)
-                                : "sha256:" + file.sha256,
-                            planned.taken, present, std::string(planned.reason)});
+    const auto found = work.found.find(file.path);
+    report.files.push_back({file.path, file.size_bytes, digest_text(file), planned.taken, present,
+                            std::string(planned.reason),
+                            found == work.found.end() ? 0 : found->second});
     if (planned.taken) report.total_bytes += file.size_bytes;
     if (planned.taken && present) report.present_bytes += file.size_bytes;
   }
@@ -246,9 +304,7 @@ DownloadReport report_of(const Work& work) {
 }
 
 Error with_resume_hint(Error error) {
-  const bool resumable = error.code == ErrorCode::Network || error.code == ErrorCode::Interrupted ||
-                         error.code == ErrorCode::Terminated || error.code == ErrorCode::NoSpace;
-  if (resumable)
+  if (is_resumable(error))
     error.hint += fmt::format("{}run the same command again to go on with what has arrived",
                               error.hint.empty() ? "" : "; then ");
   return error;
@@ -271,7 +327,7 @@ Result<DownloadReport> download_offline(const DownloadOptions& options,
     if (!entry->is_regular_file(ignored)) continue;
     const uint64_t size = entry->file_size(ignored);
     report.files.push_back({entry->path().lexically_relative(report.path).string(), size, "", true,
-                            true, "in the cache"});
+                            true, "in the cache", 0});
     report.total_bytes += size;
     report.present_bytes += size;
   }
@@ -283,11 +339,19 @@ Result<DownloadReport> download_offline(const DownloadOptions& options,
 
 std::span<const std::string_view> download_formats() { return kFormats; }
 
+bool is_resumable(const Error& error) {
+  return error.code == ErrorCode::Network || error.code == ErrorCode::Interrupted ||
+         error.code == ErrorCode::Terminated || error.code == ErrorCode::NoSpace;
+}
+
 Result<DownloadReport> download(const DownloadOptions& options, const RunOptions& run) {
   const auto begun = std::chrono::steady_clock::now();
   if (std::ranges::find(kFormats, options.format) == std::end(kFormats))
     return fail(ErrorCode::Usage, fmt::format("no format '{}'", printable(options.format, 40)));
   STKIT_ASSIGN(const HubReference reference, parse_reference(options));
+  if (options.single_file && !options.to)
+    return fail(ErrorCode::Usage, "a single file is no part of the Hub's cache",
+                "name a folder for it with --to");
   if (options.hub.offline) return download_offline(options, reference);
 
   Work work{.options = options, .run = run};
@@ -302,13 +366,18 @@ Result<DownloadReport> download(const DownloadOptions& options, const RunOptions
   if (work.present.size() < work.taken.size()) {
     STKIT_ASSIGN(lock, lock_place(work));
     STKIT_TRY(find_present(work));  // another process may have fetched them meanwhile
-    STKIT_ASSIGN(const std::vector<TransferJob> jobs, make_jobs(work));
-    STKIT_TRY(check_space(work, jobs));
+    STKIT_ASSIGN(const Jobs jobs, make_jobs(work));
+    STKIT_TRY(check_space(work, jobs.transfers));
+    if (options.events.on_plan) options.events.on_plan(report_of(work));
     if (run.progress != nullptr) begin_progress(work);
     auto fetched = fetch(work, jobs);
     if (run.progress != nullptr) run.progress->end(fetched.has_value());
     if (!fetched) return fail(with_resume_hint(std::move(fetched).error()));
     transferred = *fetched;
+  } else {
+    if (options.events.on_plan) options.events.on_plan(report_of(work));
+    if (run.progress != nullptr) begin_progress(work);
+    if (run.progress != nullptr) run.progress->end(true);
   }
   DownloadReport report = report_of(work);
   STKIT_ASSIGN(report.path, work.destination->finish(work.taken));
@@ -328,7 +397,8 @@ void write_json(JsonWriter& json, const DownloadReport& report) {
   for (const DownloadedFile& file : report.files) {
     json.begin_object().field("name", file.name).field("bytes", file.size_bytes);
     json.field("digest", file.digest).field("taken", file.taken);
-    json.field("was_there", file.was_there).field("reason", file.reason).end_object();
+    json.field("was_there", file.was_there).field("found_bytes", file.found_bytes);
+    json.field("reason", file.reason).end_object();
   }
   json.end_array().end_object();
 }

@@ -118,7 +118,7 @@ class Merge {
           reinterpret_cast<const std::byte*>(std::get<MergeOutput::Text>(content).content.data())};
     const auto open_file = [&](uint32_t file) { return work_.model.open_file(file); };
     return assemble(output, std::span(&segment, segment.size_bytes > 0 ? 1 : 0),
-                    {open_file, IoMode::Buffered, run_});
+                    {open_file, IoMode::Buffered, run_, work_.model.folder().useful_readers()});
   }
 
   // All of them are counted before they are refused, so that one run tells what to do about each.

@@ -137,6 +137,31 @@ uint64_t MergePlan::input_bytes() const { return rep_->work.input_bytes; }
 uint64_t MergePlan::cast_tensors() const { return rep_->work.casts.size(); }
 std::span<const std::string> MergePlan::warnings() const { return rep_->work.warnings; }
 
+Result<MergePlan::CopiedWeights> MergePlan::copied_weights() const {
+  const OutputPlan& plan = rep_->work.weights;
+  if (plan.files.size() != 1)
+    return fail(ErrorCode::Unsupported, "the weights are several files", {}, rep_->work.output);
+  const FilePlan& file = plan.files.front();
+  CopiedWeights copied{file.name, file.header, {}, file.file_bytes};
+  for (const FilePlan::Tensor& tensor : file.tensors) {
+    const TensorRecipe& recipe = plan.recipes[tensor.recipe];
+    const auto run = recipe.source == nullptr ? std::nullopt : recipe.source->run();
+    if (recipe.encoding != nullptr || !run)
+      return fail(ErrorCode::Unsupported,
+                  fmt::format("tensor '{}' is not one run of bytes that are copied as they are",
+                              printable(plan.specs[tensor.recipe].name, 200)),
+                  {}, rep_->work.model.reference());
+    if (tensor.size_bytes == 0) continue;
+    copied.runs.push_back({tensor.offset_bytes, tensor.size_bytes, run->file, run->offset_bytes});
+  }
+  return copied;
+}
+
+std::optional<std::string_view> MergePlan::text(size_t index) const {
+  const auto* text = std::get_if<MergeOutput::Text>(&rep_->work.outputs[index].content);
+  return text == nullptr ? std::nullopt : std::optional<std::string_view>(text->content);
+}
+
 uint64_t MergePlan::peak_memory_bytes(const RunOptions& run) const {
   uint64_t header_bytes = 0;
   for (const ModelFile& file : rep_->work.model.files()) header_bytes += file.header_bytes;

@@ -124,7 +124,8 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
   const auto start = std::chrono::steady_clock::now();
   STKIT_ASSIGN(const Work work, make_work(rep));
   RunOptions bounded = run;
-  bounded.threads = threads_within(run);
+  const unsigned threads = threads_within(run);
+  if (run.max_memory_bytes > 0) bounded.threads = threads;
 
   STKIT_ASSIGN(const auto outputs, create_outputs(rep));
   ProgressScope progress(run.progress, "quantizing", rep.output, plan.output_bytes());
@@ -141,7 +142,7 @@ Result<QuantizeReport> quantize(const QuantizePlan& plan, const RunOptions& run)
   if (report.published)
     for (const auto& output : outputs | std::views::reverse) STKIT_TRY(output->commit());
   progress.done();
-  report.threads = bounded.threads;
+  report.threads = threads;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

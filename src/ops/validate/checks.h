@@ -40,6 +40,9 @@ Result<void> check_gguf_gaps(Context& context);
 Result<void> check_checksums(Context& context);
 Result<void> check_download_evidence(Context& context);
 
+// hub_checks.cc: against what the Hub says of a revision's files.
+Result<void> check_hub_checksums(Context& context);
+
 // against_checks.cc: the digest of the validated model.
 Result<std::string> check_against(Context& context, const Model& other);
 

@@ -7,12 +7,8 @@
 #include <set>
 
 #include "base/ascii.h"
-#include "base/digest.h"
-#include "base/function_ref.h"
-#include "base/parallel.h"
-#include "model/read_blocks.h"
 #include "ops/validate/checks.h"
-#include "ops/validate/reading.h"
+#include "ops/validate/hashing.h"
 #include "stkit/text.h"
 
 namespace stkit {
@@ -20,11 +16,6 @@ namespace {
 
 constexpr size_t kHexDigits = 64;
 constexpr uint64_t kMaxListBytes = uint64_t{64} << 20;
-
-struct Promise {
-  std::string digest;  // lower-case hex
-  std::string name;
-};
 
 std::optional<std::string> unescape(std::string_view name) {
   std::string plain;
@@ -110,57 +101,6 @@ std::vector<Promise> parse_list(Context& context, const std::string& path, std::
   return promises;
 }
 
-Result<std::string> hash_file(const RandomAccessFile& file, std::span<std::byte> buffer,
-                              const CancelToken* cancel, FunctionRef<void(uint64_t)> advance) {
-  Digest digest;
-  for (uint64_t at = 0; at < file.size_bytes();) {
-    if (cancel != nullptr) STKIT_TRY(cancel->check());
-    const uint64_t size = std::min<uint64_t>(buffer.size(), file.size_bytes() - at);
-    const auto block = buffer.first(static_cast<size_t>(size));
-    STKIT_TRY(file.read_at(at, block));
-    digest.update(block);
-    advance(size);
-    at += size;
-  }
-  STKIT_TRY(file.check_unchanged());
-  return digest.hex();
-}
-
-// What became of one promise; found in parallel, so reported afterwards.
-struct Outcome {
-  std::optional<Error> unreadable;
-  std::string digest;
-};
-
-// Hashes the promised files. A file that cannot be opened is an outcome; one that cannot be read
-// to its end fails the run.
-Result<std::vector<Outcome>> hash_all(const Folder& folder, std::span<const Promise> promises,
-                                      const RunOptions& run) {
-  std::vector<Outcome> outcomes(promises.size());
-  std::vector<ProgressItem> items(promises.size());
-  for (size_t i = 0; i < promises.size(); ++i) {
-    items[i].name = promises[i].name;
-    auto file = folder.open(promises[i].name);
-    if (file)
-      items[i].size_bytes = (*file)->size_bytes();
-    else
-      outcomes[i].unreadable = std::move(file.error());
-    if (!file) items[i].state = ItemState::Failed;
-  }
-  ReadingProgress progress(run.progress, "hashing", items);
-  ReadBuffers buffers(run, 1);
-  const auto hash = [&](size_t i, unsigned worker) -> Result<void> {
-    if (outcomes[i].unreadable) return {};
-    STKIT_ASSIGN(const auto file, folder.open(promises[i].name));
-    const auto advance = [&](uint64_t bytes) { progress.advance(static_cast<uint32_t>(i), bytes); };
-    STKIT_ASSIGN(outcomes[i].digest, hash_file(*file, buffers.one(worker), run.cancel, advance));
-    return {};
-  };
-  STKIT_TRY(parallel_for(promises.size(), buffers.threads(), run.cancel, hash));
-  progress.done();
-  return outcomes;
-}
-
 // Where a download keeps what the server said of a file: three lines, the second its ETag.
 std::optional<std::string> digest_of_metadata(const Model& model, std::string_view name) {
   const auto file =
@@ -188,7 +128,7 @@ Result<void> check_checksums(Context& context) {
   STKIT_ASSIGN(const std::string text, read_list(path));
   const std::vector<Promise> promises = parse_list(context, path, text);
   const Folder& folder = context.model.folder();
-  STKIT_ASSIGN(const std::vector<Outcome> outcomes, hash_all(folder, promises, context.run));
+  STKIT_ASSIGN(const std::vector<HashOutcome> outcomes, hash_all(folder, promises, context.run));
 
   std::set<std::string_view> listed;
   for (size_t i = 0; i < promises.size(); ++i) {
@@ -226,7 +166,7 @@ Result<void> check_download_evidence(Context& context) {
       promises.push_back({lower_case(*etag), name});
   }
   if (promises.empty()) return {};
-  STKIT_ASSIGN(const std::vector<Outcome> outcomes,
+  STKIT_ASSIGN(const std::vector<HashOutcome> outcomes,
                hash_all(context.model.folder(), promises, context.run));
   for (size_t i = 0; i < promises.size(); ++i) {
     if (outcomes[i].unreadable || outcomes[i].digest == promises[i].digest) continue;
@@ -244,7 +184,7 @@ Result<void> check_download_evidence(Context& context) {
 Result<std::string> checksum_list(const Model& model, const RunOptions& run) {
   std::vector<Promise> files;
   for (const ModelFile& file : model.files()) files.push_back({{}, file.name});
-  STKIT_ASSIGN(std::vector<Outcome> outcomes, hash_all(model.folder(), files, run));
+  STKIT_ASSIGN(std::vector<HashOutcome> outcomes, hash_all(model.folder(), files, run));
   std::string list;
   for (size_t i = 0; i < files.size(); ++i) {
     if (outcomes[i].unreadable) return fail(std::move(*outcomes[i].unreadable));

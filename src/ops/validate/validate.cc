@@ -59,6 +59,7 @@ Result<ValidateReport> validate(std::string_view reference, const ValidateOption
     STKIT_TRY(check_download_evidence(context));
   }
   if (options.checksums) STKIT_TRY(check_checksums(context));
+  if (options.hub_checksums) STKIT_TRY(check_hub_checksums(context));
   if (other) {
     STKIT_ASSIGN(std::string digest, check_against(context, *other));
     if (!digest.empty()) report.model_digest = std::move(digest);

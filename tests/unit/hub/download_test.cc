@@ -1,11 +1,15 @@
 #include "stkit/download.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <thread>
 
+#include "hub/partial_file.h"
 #include "support/fake_hub.h"
 #include "support/temp_dir.h"
 
@@ -66,6 +70,81 @@ TEST(Download, MakesTheCacheThatTheHubsToolsKnow) {
   EXPECT_EQ(again->present_bytes, again->total_bytes);
   EXPECT_EQ(f.hub.hub().log().size(), 2u);  // the revision and the tree
   EXPECT_TRUE(f.hub.cdn().log().empty());
+}
+
+// What the events of a download said, in their order.
+struct Told {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  void add(std::string line) {
+    const std::lock_guard lock(mutex);
+    lines.push_back(std::move(line));
+  }
+  DownloadEvents events() {
+    DownloadEvents events;
+    events.on_plan = [this](const DownloadReport& plan) {
+      for (const DownloadedFile& file : plan.files)
+        add(fmt::format("plan {}{} {}", file.name, file.taken ? "" : " left", file.found_bytes));
+    };
+    events.on_file_done = [this](const DownloadedFile& file, double) {
+      add(fmt::format("done {} {} {}", file.name, file.digest.substr(0, 7), file.found_bytes));
+    };
+    events.on_restart = [this](const DownloadRestart& restart) {
+      add(fmt::format("restart {} {} {}", restart.name, restart.reason, restart.discarded_bytes));
+    };
+    return events;
+  }
+};
+
+TEST(Download, TellsWhatItDoes) {
+  Fixture f;
+  Told told;
+  f.options.include = {"*.safetensors"};
+  f.options.events = told.events();
+  // A first try that breaks after two blocks.
+  const auto cut = [](const SeenRequest&, Answer& answer) {
+    answer.cut_after = 2u << 20;
+    answer.end = Answer::End::Hold;
+  };
+  f.hub.tamper_cdn(cut);
+  CancelToken cancel;
+  std::jthread canceller([&] {
+    const std::string etag = test::sha256_of(test::noise(3'000'000));
+    while (PartialFile::found_bytes(SystemCalls::real(), f.repo() / "blobs" / (etag + ".stkit"),
+                                    etag, 3'000'000) < 2u << 20)
+      std::this_thread::yield();
+    cancel.cancel();
+  });
+  ASSERT_FALSE(download(f.options, {.cancel = &cancel}));
+  canceller.join();
+  // The second finds them, but what comes then is wrong, and all is fetched once more.
+  f.hub.tamper_cdn([&](const SeenRequest& request, Answer& answer) {
+    if (request.range()->first >= 2u << 20) answer.body[0] = static_cast<char>(~answer.body[0]);
+    if (request.range()->first == 0) answer.cut_after.reset();
+  });
+  ASSERT_TRUE(f.run());
+  EXPECT_EQ(told.lines, (std::vector<std::string>{
+                            "plan config.json left 0", "plan model.safetensors 0",
+                            "plan text_encoder/notes.txt left 0", "plan vocab/extra.txt left 0",
+                            "plan config.json left 0", "plan model.safetensors 2097152",
+                            "plan text_encoder/notes.txt left 0", "plan vocab/extra.txt left 0",
+                            "restart model.safetensors hash_mismatch 3000000",
+                            "done model.safetensors sha256: 0"}));
+}
+
+// One content under two names is fetched once, and both are seen to be done.
+TEST(Download, FilesOfOneContentAreAllDone) {
+  Fixture f;
+  f.hub.add("copy.safetensors", test::noise(3'000'000), true);
+  f.options.include = {"*.safetensors"};
+  Told told;
+  f.options.events = told.events();
+  ASSERT_TRUE(f.run());
+  std::erase_if(told.lines, [](const std::string& line) { return !line.starts_with("done"); });
+  std::ranges::sort(told.lines);
+  EXPECT_EQ(told.lines, (std::vector<std::string>{"done copy.safetensors sha256: 0",
+                                                  "done model.safetensors sha256: 0"}));
+  EXPECT_TRUE(test::read_file(f.snapshot() / "copy.safetensors") == test::noise(3'000'000));
 }
 
 TEST(Download, AnswersOfflineFromTheCacheAlone) {

@@ -28,14 +28,6 @@ void build_model(const fs::path& folder) {
   builder.shards(3).config(R"({"architectures":["TestModel"],"model_type":"test"})").write(folder);
 }
 
-void serve_folder(FakeHub& hub, const fs::path& folder) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
-    const std::string name = fs::relative(entry.path(), folder).string();
-    hub.add(name, test::read_file(entry.path()), name.ends_with(".safetensors"));
-  }
-}
-
 HubOptions options_for(const FakeHub& hub) {
   HubOptions options;
   options.endpoint = hub.endpoint();
@@ -51,7 +43,7 @@ TEST(RemoteModel, CostsTwoRequestsAShardAtMost) {
   const TempDir dir;
   build_model(dir.path());
   FakeHub hub;
-  serve_folder(hub, dir.path());
+  hub.add_folder(dir.path());
   const auto remote = Model::open("org/name", open_options(options_for(hub)));
   ASSERT_TRUE(remote) << remote.error().message;
   const auto local = Model::open(dir.path().string());
@@ -85,7 +77,7 @@ TEST(RemoteModel, ReadsALongHeaderWithoutFetchingItsStartAgain) {
     builder.tensor("a.tensor.with.a.long.name.number." + std::to_string(i), DType::F32, {4});
   builder.write(dir.path());
   FakeHub hub;
-  serve_folder(hub, dir.path());
+  hub.add_folder(dir.path());
   const auto model = Model::open("hf://org/name@main", open_options(options_for(hub)));
   ASSERT_TRUE(model) << model.error().message;
   EXPECT_EQ(model->tensors().size(), 3000u);
@@ -95,12 +87,40 @@ TEST(RemoteModel, ReadsALongHeaderWithoutFetchingItsStartAgain) {
   EXPECT_EQ(requests[1].range()->first, requests[0].range()->second + 1);
 }
 
+// As large as the largest published models: the Hub is asked for each shard once, a CDN once.
+TEST(RemoteModel, OfManyShardsCostsLittle) {
+  constexpr size_t kShards = 163;
+  const TempDir dir;
+  ModelBuilder builder;
+  for (size_t i = 0; i < kShards * 100; ++i)
+    builder.tensor("model.layers." + std::to_string(i / 600) + ".mlp.experts." +
+                       std::to_string(i % 600) + ".down_proj.weight",
+                   DType::BF16, {1, 2});
+  builder.shards(kShards).config(R"({"model_type":"test"})").write(dir.path());
+  FakeHub hub;
+  hub.add_folder(dir.path());
+  const auto model = Model::open("org/name", open_options(options_for(hub)));
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->tensors().size(), kShards * 100);
+  uint64_t moved = 0;
+  for (test::HttpServer* server : {&hub.hub(), &hub.cdn()})
+    for (const SeenRequest& request : server->log()) moved += request.body_bytes_sent;
+  // Beside the shards: revision, tree, index.
+  EXPECT_LE(hub.hub().log().size() + hub.cdn().log().size(), 2 * kShards + 3);
+  EXPECT_LT(moved, 8'000'000u);
+  // Again, with more files than are kept open.
+  for (const TensorInfo& tensor : model->tensors()) {
+    std::vector<std::byte> bytes(tensor.size_bytes);
+    ASSERT_TRUE(model->read(tensor, 0, tensor.element_count, bytes));
+  }
+}
+
 // T49
 TEST(RemoteModel, GoesOnWhereAConnectionBroke) {
   const TempDir dir;
   build_model(dir.path());
   FakeHub hub;
-  serve_folder(hub, dir.path());
+  hub.add_folder(dir.path());
   std::atomic<int> count = 0;
   hub.tamper_cdn([&](const SeenRequest&, Answer& answer) {
     const int i = count++;
@@ -155,7 +175,7 @@ TEST(RemoteModel, DoesNotFollowHostileNames) {
   const TempDir dir;
   build_model(dir.path());
   FakeHub hub;
-  serve_folder(hub, dir.path());
+  hub.add_folder(dir.path());
   hub.add("../evil.safetensors", "x", true);
   hub.add("a\\b.safetensors", "x", true);
   HubOptions hub_options = options_for(hub);
@@ -176,7 +196,7 @@ TEST(RemoteModel, IsReadFromTheCacheWhereItIsThere) {
   const TempDir dir, cache;
   build_model(dir.path());
   FakeHub hub;
-  serve_folder(hub, dir.path());
+  hub.add_folder(dir.path());
   const fs::path repo = cache / "models--org--name";
   const fs::path snapshot = repo / "snapshots" / std::string(FakeHub::kCommit);
   fs::create_directories(snapshot.parent_path());

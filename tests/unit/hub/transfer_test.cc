@@ -62,7 +62,7 @@ struct Fixture {
                       .etag = file.etag(),
                       .stem = dir / ("part-" + file.path),
                       .target = dir / file.path});
-    options.on_restart = [&](const TransferJob& job, const Error&) {
+    options.on_restart = [&](const TransferJob& job, const TransferRestart&) {
       restarts.push_back(job.name);
     };
     return transfer_files(fetcher, jobs, options, {.cancel = &cancel});
