@@ -50,6 +50,11 @@ unsigned text_columns(const Terminal& terminal) {
   return terminal.columns == 0 ? kWidestText : std::clamp(terminal.columns, 50u, kWidestText);
 }
 
+bool asks_for_help(const OptionDoc& option) {
+  return !option.names.empty() &&
+         (option.names.front() == "-h" || option.names.front() == "--help");
+}
+
 enum class Detail : uint8_t { Short, Full };
 
 // Values too many for a line are cut; the manual names all of them below the option.
@@ -57,6 +62,7 @@ std::string options_text(const CommandDoc& doc, Detail detail, unsigned columns,
                          const Paint& paint) {
   std::string text;
   for (OptionDoc option : doc.options) {
+    if (detail == Detail::Short && asks_for_help(option)) continue;
     if (option.value.size() > kWidestValue) {
       const size_t cut = option.value.rfind('|', kWidestValue - 2);
       if (cut != std::string::npos) {
@@ -98,8 +104,7 @@ std::string examples_text(const CommandDoc& doc, const Paint& paint) {
 std::string global_names(const ProgramDoc& program) {
   std::string names;
   for (const OptionDoc& option : program.program.options)
-    if (option.names.front() != "-h" && option.names.front() != "--help")
-      names += (names.empty() ? "" : " ") + option.names.back();
+    if (!asks_for_help(option)) names += (names.empty() ? "" : " ") + option.names.back();
   return names;
 }
 
@@ -173,10 +178,12 @@ std::string short_help(const CommandDoc& doc, const ProgramDoc& program, const T
                                  usage_line(doc, is_program(doc, program)));
   if (is_program(doc, program))
     text += heading("Commands", paint) + commands_text(program, columns, paint) +
-            heading("Global options", paint) + options_text(doc, Detail::Short, columns, paint);
+            heading("Global options", paint) + options_text(doc, Detail::Full, columns, paint);
   else
     text += heading("Options", paint) + options_text(doc, Detail::Short, columns, paint) + "\n" +
-            wrap_text("Global options (see stkit -h): " + global_names(program), 0, columns);
+            wrap_text("Global options (see stkit -h): " + global_names(program) +
+                          "; --help shows the whole manual",
+                      0, columns);
   return text + heading("Examples", paint) + examples_text(doc, paint);
 }
 
