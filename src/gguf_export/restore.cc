@@ -44,8 +44,7 @@ class Restorer {
 
   Result<RestoredModel> run() {
     auto published = publish();
-    std::string problem;
-    if (!published) problem = std::move(published).error().message;
+    std::string problem = published ? std::string() : published.error().message;
     STKIT_TRY(replace_tensors(published ? *std::move(published) : as_they_are()));
     contents_.metadata.clear();  // about a GGUF file, and a summary only
     return RestoredModel{ModelAccess::make(std::move(contents_)), std::move(decoded_),
