@@ -42,9 +42,7 @@ constexpr std::string_view kTwoBytes = "V2";
 NpyHeader problem(Check check, std::string message) {
   return std::unexpected(NpyProblem{check, std::move(message), 0, false});
 }
-NpyHeader bad(std::string message) {
-  return problem(Check::BadNpy, std::move(message));
-}
+NpyHeader bad(std::string message) { return problem(Check::BadNpy, std::move(message)); }
 
 struct Fields {
   std::string_view descr;

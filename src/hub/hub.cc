@@ -48,7 +48,8 @@ class Opener {
       return opened;
     }
     STKIT_ASSIGN(auto hub, connection());
-    STKIT_ASSIGN(RepoTree tree, hub->api.brief_tree(reference.repo, reference.revision, hub->cancel));
+    STKIT_ASSIGN(RepoTree tree,
+                 hub->api.brief_tree(reference.repo, reference.revision, hub->cancel));
     auto snapshot = options_.cache_folder.empty()
                         ? std::filesystem::path()
                         : snapshot_folder(options_.cache_folder, tree.repo, tree.commit);

@@ -144,9 +144,8 @@ class NpzWeights {
                   uint64_t place) {
     const DTypeInfo& type = info(array.dtype);
     const uint64_t offset = content.offset_bytes + array.header_bytes;
-    BoxedTensor boxes =
-        strided_tensor(content.inflated == nullptr ? file_index_ : 0, offset, array.shape,
-                       array.strides, type.block_bytes);
+    BoxedTensor boxes = strided_tensor(content.inflated == nullptr ? file_index_ : 0, offset,
+                                       array.shape, array.strides, type.block_bytes);
     boxes.swap_bytes = array.swap_bytes;
     if (content.inflated != nullptr) boxes.sources = {content.inflated};
 

@@ -1,4 +1,5 @@
-// gpt-oss, with plain experts or with those of 4 bits as they were published. Gate and up are interleaved, and plain experts are stored transposed.
+// gpt-oss, with plain experts or with those of 4 bits as they were published. Gate and up are
+// interleaved, and plain experts are stored transposed.
 #include "gguf_export/arch/llama_style.h"
 #include "gguf_export/arch/registry.h"
 

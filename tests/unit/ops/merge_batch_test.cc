@@ -92,10 +92,9 @@ TEST_F(MergeBatch, FindsWhatTrainingsSave) {
   write_file(run_ / "tags/latest", "global_step5");
   const auto found = find_checkpoints(run_.string());
   ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(names(*found),
-            (Texts{"checkpoint-1 1", "checkpoint-3 3", "checkpoint-7 7", "global_step_2/actor 2",
-                   "global_step_2/critic 2", "step-6 6", "tags/global_step4 4",
-                   "tags/global_step5 5"}));
+  EXPECT_EQ(names(*found), (Texts{"checkpoint-1 1", "checkpoint-3 3", "checkpoint-7 7",
+                                  "global_step_2/actor 2", "global_step_2/critic 2", "step-6 6",
+                                  "tags/global_step4 4", "tags/global_step5 5"}));
   const BatchReport report = merge_all({.name_template = "{name}"});
   EXPECT_EQ(report.count(BatchState::Done), found->size());
 }
