@@ -12,7 +12,8 @@ import pathlib
 import sys
 import tempfile
 
-from torch_oracle import expect, finish, probe, torch, wanted
+from oracle import expect, finish, probe
+from torch_oracle import torch, wanted
 
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
@@ -184,7 +185,7 @@ def main():
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         mp.spawn(run, (name, str(folder / "meeting")), nprocs=PROCESSES)
         check(sys.argv[1], folder)
-    finish()
+    finish(f"torch {torch.__version__}")
 
 
 if __name__ == "__main__":

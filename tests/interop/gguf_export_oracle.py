@@ -268,6 +268,7 @@ CASES = {
     "smollm3": ("SmolLM3", {**SIZES, "pad_token_id": 0}, llama3, "llama-bpe"),
 }
 
+
 def pack_experts(folder):
     """Random blocks of 4-bit floats and their scales in place of the experts' weights."""
     tensors = {}

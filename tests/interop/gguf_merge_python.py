@@ -6,7 +6,6 @@ For a tiny model of each architecture: converted to GGUF as f32, f16 and bf16, m
 model's own tensors under their names. What the way to GGUF loses is listed in LOST.
 """
 
-import json
 import pathlib
 import subprocess
 import sys

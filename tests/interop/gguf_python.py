@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+from oracle import expect, finish
+
 try:
     import gguf
     import numpy as np
@@ -41,15 +43,6 @@ ARRAYS = [("u8", "UINT8", "B", [0, 255]), ("i8", "INT8", "b", [-128, 127]),
           ("f32", "FLOAT32", "f", [0.5, -0.0]), ("bool", "BOOL", "?", [True, False]),
           ("u64", "UINT64", "Q", [2**64 - 1]), ("i64", "INT64", "q", [-2**63]),
           ("f64", "FLOAT64", "d", [1e300])]
-
-failures = 0
-
-
-def expect(what, found, wanted):
-    global failures
-    if found != wanted:
-        failures += 1
-        print(f"FAILED: {what}:\n  found  {found}\n  wanted {wanted}")
 
 
 def write_reference(path, alignment):
@@ -146,7 +139,7 @@ def main():
         folder = pathlib.Path(name)
         paths = [check_file(probe, folder, alignment) for alignment in (32, 64, 4096)]
         check_parts(probe, folder, paths[0])
-    sys.exit(1 if failures else 0)
+    finish("gguf")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import sys
 import tempfile
 import urllib.request
 
+from oracle import expect, finish
+
 SUPPORT = pathlib.Path(__file__).resolve().parents[1] / "support"
-failures = 0
-
-
 def skip(why):
     print(f"SKIPPED: {why}")
     sys.exit(77)
@@ -32,13 +31,6 @@ except ImportError as error:
 HF = pathlib.Path(sys.executable).parent / "hf"
 if not HF.exists():
     skip(f"{HF} is not there: huggingface_hub {huggingface_hub.__version__} has no `hf`")
-
-
-def expect(what, found, wanted):
-    global failures
-    if found != wanted:
-        failures += 1
-        print(f"FAILED: {what}:\n  found  {str(found)[:2000]}\n  wanted {str(wanted)[:2000]}")
 
 
 class Hub:
@@ -159,8 +151,7 @@ def main():
             check_folder(stkit, hub)
         finally:
             hub.stop()
-    print(f"huggingface_hub {huggingface_hub.__version__}: {failures} failures")
-    sys.exit(1 if failures else 0)
+    finish(f"huggingface_hub {huggingface_hub.__version__}")
 
 
 if __name__ == "__main__":

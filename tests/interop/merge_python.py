@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from oracle import expect, finish, stkit
+
 try:
     import numpy as np
     from safetensors import safe_open
@@ -34,20 +36,6 @@ NUMPY_TYPES = [np.float64, np.float32, np.float16, np.int64, np.int32, np.int16,
                np.uint32, np.uint16, np.uint8, np.bool_]
 SHAPES = [(), (0,), (1,), (3, 5), (0, 4), (17,), (2, 3, 4), (64, 65), (1, 1, 1, 1)]
 METADATA = {"format": "pt"}
-
-failures = 0
-
-
-def expect(what, found, wanted):
-    global failures
-    if found != wanted:
-        failures += 1
-        print(f"FAILED: {what}:\n  found  {found}\n  wanted {wanted}")
-
-
-def stkit(program, *arguments):
-    done = subprocess.run([program, *map(str, arguments), "--no-sync"], capture_output=True, text=True)
-    expect(" ".join(map(str, arguments)), (done.returncode, done.stderr), (0, ""))
 
 
 def random_numpy(rng, kind, shape):
@@ -191,7 +179,7 @@ def main():
         if torch is not None:
             check_torch(program, root, rng)
             check_casts(program, root)
-    sys.exit(1 if failures else 0)
+    finish("merge")
 
 
 if __name__ == "__main__":

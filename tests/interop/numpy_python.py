@@ -8,9 +8,10 @@ What numpy.save, savez and savez_compressed write is read element for element as
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
+
+from oracle import expect, finish, probe
 
 try:
     import numpy as np
@@ -28,29 +29,6 @@ except ImportError:
 NAMES = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64", "int32": "I32",
          "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL", "uint16": "U16",
          "uint32": "U32", "uint64": "U64", "complex64": "C64", "bfloat16": "BF16"}
-
-failures = 0
-
-
-def expect(what, found, wanted):
-    global failures
-    if found != wanted:
-        failures += 1
-        print(f"FAILED: {what}:\n  found  {str(found)[:500]}\n  wanted {str(wanted)[:500]}")
-
-
-def probe(program, path):
-    done = subprocess.run([program, str(path)], capture_output=True)
-    if done.returncode != 0:
-        return done.stderr.decode()
-    found, rest = {}, done.stdout
-    while rest:
-        line, rest = rest.split(b"\n", 1)
-        name, dtype, shape, size = line.decode().split(" ")
-        found[bytes.fromhex(name).decode()] = (
-            dtype, [int(d) for d in shape.split(",") if d], rest[:int(size)])
-        rest = rest[int(size):]
-    return found
 
 
 def wanted(arrays):
@@ -121,8 +99,7 @@ def main():
         folder = pathlib.Path(name)
         check_archives(program, folder, random.Random(1))
         check_refusals(program, folder)
-    print(f"numpy {np.__version__}: {failures} failures")
-    sys.exit(1 if failures else 0)
+    finish(f"numpy {np.__version__}")
 
 
 if __name__ == "__main__":

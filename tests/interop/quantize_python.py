@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from oracle import expect, finish
+
 try:
     import gguf
     import numpy as np
@@ -24,15 +26,6 @@ except ImportError as error:
 
 TYPES = ["q2k", "q3k", "q4_0", "q4k", "q4_1", "q5_0", "q5k", "q5_1", "q6k", "q8_0", "iq4_nl", "iq4_xs", "mxfp4"]
 ROWS, COLUMNS = 24, 1024
-
-failures = 0
-
-
-def expect(what, actual, expected):
-    global failures
-    if actual != expected:
-        failures += 1
-        print("FAILED: %s: %s instead of %s" % (what, actual, expected))
 
 
 def run(*command):
@@ -102,8 +95,7 @@ def main():
         originals = write_model(folder / "model.safetensors")
         for isq in TYPES:
             check_type(probe, stkit, folder / "model.safetensors", originals, isq, folder)
-    print("%d types, %d tensors each" % (len(TYPES), len(originals)))
-    sys.exit(1 if failures else 0)
+    finish("%d types, %d tensors each" % (len(TYPES), len(originals)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import pathlib
 import sys
 import tempfile
 
-from torch_oracle import NAMES, expect, finish, probe, torch, wanted
+from oracle import expect, finish, probe
+from torch_oracle import NAMES, torch, wanted
 
 
 def dtypes():
@@ -150,7 +151,7 @@ def main():
         check_wrappers(program, folder)
         check_refusals(program, folder)
         check_shards(program, folder / "shards")
-    finish()
+    finish(f"torch {torch.__version__}")
 
 
 if __name__ == "__main__":
