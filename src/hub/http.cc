@@ -124,6 +124,7 @@ class HttpClient::Connection {
       return broken(HttpFault::Broken, request, "libcurl refused the request");
     auto outcome = drive(options, request, exchange, cancel);
     curl_multi_remove_handle(multi_, easy_);
+    if (!outcome) renew();
     return outcome;
   }
 
@@ -138,6 +139,14 @@ class HttpClient::Connection {
     std::array<char, CURL_ERROR_SIZE> message;
     bool head_is_whole, stopped, too_long;
   };
+
+  // A handle whose transfer ended before it had a connection keeps its buffer, and then refuses the
+  // option for the size of it (libcurl 7.88). Connections are the multi handle's and remain.
+  void renew() {
+    CURL* const fresh = curl_easy_init();
+    if (fresh == nullptr) throw std::bad_alloc();
+    curl_easy_cleanup(std::exchange(easy_, fresh));
+  }
 
   template <class T>
   void set(CURLoption option, T value) {

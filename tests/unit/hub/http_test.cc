@@ -210,6 +210,7 @@ TEST(HttpClient, UsesTheProxyThatItIsTold) {
   ASSERT_TRUE(outcome.result);
   EXPECT_EQ(outcome.body, "http://elsewhere.invalid/x");
   EXPECT_FALSE(get(client, request_to("http://direct.invalid/x")).result);
+  EXPECT_FALSE(get(client, request_to("http://direct.invalid/x")).result) << "tried again";
 }
 
 // A tunnel through a proxy is asked for without the token, and a refusal is not asked for again.
