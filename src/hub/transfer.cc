@@ -3,11 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,9 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "hub/content_digest.h"
-#include "hub/partial_file.h"
 #include "hub/rate_limiter.h"
+#include "hub/transfer_pieces.h"
 
 namespace stkit {
 namespace {
@@ -25,68 +21,12 @@ namespace {
 using namespace std::chrono_literals;
 using Time = std::chrono::steady_clock::time_point;
 
-// What is left to a connection is shared with an idle one when it is this much, or when it takes
-// longer than TransferOptions::patience still.
-constexpr uint64_t kWorthSharing = 8u << 20;
 // What a connection gathers before it is written, and for how long.
 constexpr size_t kBufferBytes = 256u << 10;
 constexpr auto kLongestGathered = 500ms;
 // Failures count as one in a row until this much has arrived between them: a line that breaks all
 // the time, but brings something, is gone on with.
 constexpr uint64_t kProgressBytes = 1u << 20;
-
-struct Piece;
-
-// A file that is being fetched.
-struct ActiveFile : std::enable_shared_from_this<ActiveFile> {
-  const TransferJob* job = nullptr;
-  std::unique_ptr<PartialFile> partial;
-  std::shared_ptr<RangeSource> source;
-  std::unique_ptr<DigestFollower> follower;
-  std::map<uint64_t, uint64_t> unclaimed;  // what nobody fetches yet: first byte, behind the last
-  std::list<Piece*> pieces;                // that are being fetched
-  unsigned failures = 0;                   // in a row
-  // What was begun before has the same cause as the last of those.
-  Time quiet_until = {};
-  uint64_t bytes_since_failure = 0;
-  bool was_restarted = false;
-  std::optional<TransferRestart> restart;  // why it is to start anew, once nobody fetches any more
-  bool one_stream = false;                 // the server sends nothing but the whole
-  bool completing = false;                 // somebody verifies and publishes it
-  uint64_t resumed_bytes = 0;
-  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
-};
-
-// What one connection fetches.
-struct Piece {
-  std::shared_ptr<ActiveFile> file;
-  ByteRange asked;
-  uint64_t first = 0;  // what is written ends here
-  Time begun;
-  Time last_write;
-  std::atomic<bool> given_up = false;  // nobody wants its bytes any more
-  CancelToken cancel;
-
-  std::mutex mutex;       // over what follows; may be taken while that of the transfer is held
-  uint64_t received = 0;  // what is written or gathered ends here
-  uint64_t end = 0;       // comes nearer when another connection takes a share
-  Time last_received;
-  // Where it was at two moments that are TransferOptions::patience apart, for its speed of late.
-  struct Mark {
-    Time time;
-    uint64_t received = 0;
-  } mark, earlier;
-};
-
-// How a connection gets on.
-struct Pace {
-  uint64_t left = 0;
-  double speed = 0;    // bytes a second
-  bool known = false;  // the speed is not a guess
-  std::chrono::duration<double> to_go() const {
-    return std::chrono::duration<double>(static_cast<double>(left) / std::max(speed, 1.0));
-  }
-};
 
 class Transfer {
  public:
@@ -135,7 +75,7 @@ class Transfer {
     stopped_.cancel();
     for (const auto& file : files_) {
       file->partial->abandon();
-      for (Piece* piece : file->pieces) piece->cancel.cancel();
+      for (TransferPiece* piece : file->pieces) piece->cancel.cancel();
     }
     changed_.notify_all();
   }
@@ -159,7 +99,7 @@ class Transfer {
         complete(*file, lock);
         continue;
       }
-      Piece piece;
+      TransferPiece piece;
       if (!take_piece(piece)) {
         changed_.wait_for(lock, 100ms);
         continue;
@@ -171,7 +111,7 @@ class Transfer {
     changed_.notify_all();
   }
 
-  bool take_piece(Piece& piece) {
+  bool take_piece(TransferPiece& piece) {
     if (error_) return false;
     while (files_.size() < std::max(options_.files_at_once, 1u) && next_job_ < jobs_.size())
       if (!activate(jobs_[next_job_++])) return false;
@@ -182,75 +122,14 @@ class Transfer {
       if (open && (best == nullptr || file->pieces.size() < best->pieces.size())) best = file;
     }
     if (best == nullptr) return ready_.empty() && steal(piece);
-    const auto extent = best->unclaimed.begin();
-    const auto [first, extent_end] = *extent;
-    const uint64_t size = extent_end - first;
-    const uint64_t end = first + (best->one_stream ? size : std::min(size, options_.piece_bytes));
-    best->unclaimed.erase(extent);
-    if (end < extent_end) best->unclaimed.emplace(end, extent_end);
-    begin(piece, best, first, end);
+    take_unclaimed(best, options_.piece_bytes, now(), piece);
     return true;
   }
 
   // A share of what the connection that would be the last to end still has to do.
-  bool steal(Piece& piece) {
-    Piece* slowest = nullptr;
-    std::chrono::duration<double> longest{0};
-    for (const auto& file : files_) {
-      if (file->one_stream || file->restart) continue;
-      for (Piece* each : file->pieces) {
-        const std::lock_guard lock(each->mutex);
-        const Pace pace = pace_of(*each);
-        const bool drags = pace.known && pace.to_go() >= options_.patience;
-        if ((drags || pace.left >= kWorthSharing) && pace.to_go() > longest) {
-          slowest = each;
-          longest = pace.to_go();
-        }
-      }
-    }
-    return slowest != nullptr && take_share(*slowest, piece);
-  }
-
-  // Half of it; more where it would take longer than `patience` for that.
-  bool take_share(Piece& from, Piece& piece) {
-    const std::lock_guard lock(from.mutex);
-    const Pace pace = pace_of(from);
-    uint64_t kept = pace.left / 2;
-    // On the edge of a block, so that the journal tells of both sides.
-    const uint64_t edge =
-        ((from.received + kept) / PartialFile::kBlockBytes + 1) * PartialFile::kBlockBytes;
-    if (edge < from.end) kept = edge - from.received;
-    const std::chrono::duration<double> patience = options_.patience;
-    if (pace.known) kept = std::min(kept, static_cast<uint64_t>(pace.speed * patience.count()));
-    if (kept == pace.left) return false;  // it went on meanwhile
-    const uint64_t end = std::exchange(from.end, from.received + kept);
-    if (kept == 0) from.cancel.cancel();
-    begin(piece, from.file, from.end, end);
-    return true;
-  }
-
-  // REQUIRES: piece.mutex is held.
-  Pace pace_of(const Piece& piece) const {
-    constexpr double kUsualSpeed = 1e6;
-    Pace pace{.left = piece.end - piece.received, .speed = kUsualSpeed};
-    const std::chrono::duration<double> elapsed = now() - piece.earlier.time;
-    pace.known = elapsed >= options_.patience / 4;
-    if (now() - piece.last_received >= options_.patience)
-      pace.speed = 0;
-    else if (pace.known)
-      pace.speed = static_cast<double>(piece.received - piece.earlier.received) / elapsed.count();
-    return pace;
-  }
-
-  // REQUIRES: nobody else knows of `piece` yet.
-  void begin(Piece& piece, const std::shared_ptr<ActiveFile>& file, uint64_t first, uint64_t end) {
-    piece.file = file;
-    piece.asked = {first, end - first};
-    piece.first = piece.received = first;
-    piece.end = end;
-    piece.begun = piece.last_write = piece.last_received = now();
-    piece.mark = piece.earlier = {piece.begun, first};
-    file->pieces.push_back(&piece);
+  bool steal(TransferPiece& piece) {
+    TransferPiece* const slowest = find_slowest(files_, options_.patience, now());
+    return slowest != nullptr && take_share(*slowest, options_.patience, now(), piece);
   }
 
   bool activate(const TransferJob& job) {
@@ -291,7 +170,7 @@ class Transfer {
   }
 
   // Without the mutex, as are write() and receive().
-  void fetch(Piece& piece, std::vector<std::byte>& buffer) {
+  void fetch(TransferPiece& piece, std::vector<std::byte>& buffer) {
     const std::shared_ptr<ActiveFile> held = piece.file;
     ActiveFile& file = *held;
     buffer.clear();
@@ -323,7 +202,7 @@ class Transfer {
   }
 
   // False: nothing more is wanted.
-  Result<bool> receive(Piece& piece, std::vector<std::byte>& buffer,
+  Result<bool> receive(TransferPiece& piece, std::vector<std::byte>& buffer,
                        std::span<const std::byte> data) {
     while (!data.empty() && !piece.given_up) {
       size_t count = 0;
@@ -347,7 +226,7 @@ class Transfer {
     return !piece.given_up;
   }
 
-  Result<void> write(Piece& piece, std::vector<std::byte>& buffer) {
+  Result<void> write(TransferPiece& piece, std::vector<std::byte>& buffer) {
     if (buffer.empty() || piece.given_up) return {};
     STKIT_TRY(limiter_.take(buffer.size(), &stopped_));
     STKIT_TRY(piece.file->partial->write(piece.first, buffer));
@@ -362,17 +241,6 @@ class Transfer {
     return {};
   }
 
-  // What a piece did not get is to be fetched by another.
-  static void give_back(const Piece& piece) {
-    auto& unclaimed = piece.file->unclaimed;
-    uint64_t end = piece.end;
-    if (const auto next = unclaimed.find(end); next != unclaimed.end()) {
-      end = next->second;
-      unclaimed.erase(next);
-    }
-    unclaimed.emplace(piece.first, end);
-  }
-
   static RangeFailure short_read(const ActiveFile& file) {
     return {.fetch = {.error = {ErrorCode::Network,
                                 "the server sent too few bytes",
@@ -383,7 +251,8 @@ class Transfer {
                       .url = file.job->url}};
   }
 
-  void failed(const Piece& piece, RangeFailure failure, std::unique_lock<std::mutex>& lock) {
+  void failed(const TransferPiece& piece, RangeFailure failure,
+              std::unique_lock<std::mutex>& lock) {
     ActiveFile& file = *piece.file;
     if (file.restart) return;  // it broke, or was broken off, with the others
     if (failure.kind == RangeFailure::Kind::NoRanges && !file.one_stream) {
@@ -424,7 +293,7 @@ class Transfer {
   void begin_restart(ActiveFile& file, FetchFailure failure) {
     if (file.restart) return;
     file.restart = TransferRestart{std::move(failure.reason), std::move(failure.error), 0};
-    for (Piece* piece : file.pieces) {
+    for (TransferPiece* piece : file.pieces) {
       piece->given_up = true;
       piece->cancel.cancel();
     }

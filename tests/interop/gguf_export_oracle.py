@@ -23,6 +23,8 @@ if not (pathlib.Path(LLAMA_CPP) / "convert_hf_to_gguf.py").is_file():
 QUANTIZER = pathlib.Path(os.environ.get("STKIT_LLAMA_CPP_BIN", "")) / "llama-quantize"
 MIXES = ["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "Q3_K_M", "Q2_K"] if QUANTIZER.is_file() else []
 sys.path.insert(0, str(pathlib.Path(LLAMA_CPP) / "gguf-py"))
+from oracle import skip_without
+
 try:
     import gguf
     import safetensors.torch
@@ -31,9 +33,7 @@ try:
     import torch
     import transformers
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 # (case, or "" for all; key or tensor; why it is not the same)
 PHI3_OWN = "their phi3 has a copy of the vocabulary's rules that misses two of them"

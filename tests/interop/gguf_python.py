@@ -13,15 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-from oracle import expect, finish
+from oracle import expect, finish, skip_without
 
 try:
     import gguf
     import numpy as np
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 # In memory only: no file holds them.
 IN_MEMORY = {"Q8_1", "Q8_K"}

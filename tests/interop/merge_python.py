@@ -14,16 +14,14 @@ import subprocess
 import sys
 import tempfile
 
-from oracle import expect, finish, stkit
+from oracle import expect, finish, skip_without, stkit
 
 try:
     import numpy as np
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 try:
     import torch

@@ -11,14 +11,12 @@ import random
 import sys
 import tempfile
 
-from oracle import expect, finish, probe
+from oracle import expect, finish, probe, skip_without
 
 try:
     import numpy as np
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 try:
     import ml_dtypes

@@ -13,6 +13,13 @@ def expect(what, found, wanted):
         print(f"FAILED: {what}:\n  found  {str(found)[:500]}\n  wanted {str(wanted)[:500]}")
 
 
+def skip_without(error):
+    """Ends the script when an import failed: the test is skipped, loudly."""
+    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
+          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
+    sys.exit(77)
+
+
 def finish(label):
     print(f"{label}: {failures} failures")
     sys.exit(1 if failures else 0)

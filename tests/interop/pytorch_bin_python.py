@@ -13,15 +13,13 @@ import sys
 import tempfile
 import zipfile
 
-from oracle import expect, finish, stkit
+from oracle import expect, finish, skip_without, stkit
 from torch_oracle import raw, torch
 
 try:
     from safetensors.torch import save_file
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 KINDS = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint64",
          "uint32", "uint16", "uint8", "bool", "complex64", "float8_e4m3fn", "float8_e5m2",

@@ -14,15 +14,13 @@ import subprocess
 import sys
 import tempfile
 
-from oracle import expect, finish
+from oracle import expect, finish, skip_without
 
 try:
     import gguf
     import numpy as np
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 TYPES = ["q2k", "q3k", "q4_0", "q4k", "q4_1", "q5_0", "q5k", "q5_1", "q6k", "q8_0", "iq4_nl", "iq4_xs", "mxfp4"]
 ROWS, COLUMNS = 24, 1024

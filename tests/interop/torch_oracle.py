@@ -1,14 +1,13 @@
 """What the tests against PyTorch share: tensors as bytes, and the models that stkit reads."""
 
 import ctypes
-import sys
+
+from oracle import skip_without
 
 try:
     import torch
 except ImportError as error:
-    print(f"SKIPPED: {sys.executable} lacks a package ({error}); "
-          "configure with -DSTKIT_PYTHON=<interpreter> to run this test")
-    sys.exit(77)
+    skip_without(error)
 
 NAMES = {"float32": "F32", "float64": "F64", "float16": "F16", "bfloat16": "BF16", "int64": "I64",
          "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Placeholder {
+struct TemplateField {
   std::string_view name;
   std::string (*value)(const std::string& run, const Checkpoint& checkpoint);
 };
@@ -27,7 +27,7 @@ std::string flat_name(const Checkpoint& checkpoint) {
   return name;
 }
 
-constexpr Placeholder kPlaceholders[] = {
+constexpr TemplateField kTemplateFields[] = {
     {"run", [](const std::string& run, const Checkpoint&) { return run; }},
     {"step",
      [](const std::string&, const Checkpoint& checkpoint) {
@@ -37,9 +37,9 @@ constexpr Placeholder kPlaceholders[] = {
      [](const std::string&, const Checkpoint& checkpoint) { return flat_name(checkpoint); }},
 };
 
-std::string placeholder_list() {
+std::string field_list() {
   std::vector<std::string> names;
-  for (const Placeholder& row : kPlaceholders) names.push_back(fmt::format("{{{}}}", row.name));
+  for (const TemplateField& row : kTemplateFields) names.push_back(fmt::format("{{{}}}", row.name));
   return fmt::format("a template is text with {}", fmt::join(names, ", "));
 }
 
@@ -55,14 +55,14 @@ Result<std::string> fill_in(std::string_view name_template, const std::string& r
       return fail(ErrorCode::Usage,
                   fmt::format("the name template '{}' has a brace without its other half",
                               printable(name_template)),
-                  placeholder_list());
+                  field_list());
     const std::string_view word = rest.substr(open + 1, close - open - 1);
-    const auto row = std::ranges::find(kPlaceholders, word, &Placeholder::name);
-    if (row == std::end(kPlaceholders))
+    const auto row = std::ranges::find(kTemplateFields, word, &TemplateField::name);
+    if (row == std::end(kTemplateFields))
       return fail(ErrorCode::Usage,
                   fmt::format("the name template '{}' asks for '{{{}}}', which is unknown",
                               printable(name_template), printable(word)),
-                  placeholder_list());
+                  field_list());
     name += row->value(run, checkpoint);
     rest.remove_prefix(close + 1);
   }
